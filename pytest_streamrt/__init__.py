@@ -1,0 +1,124 @@
+"""Deterministic tests for streaming agents.
+
+The public names are listed here and loaded when they are first used: this package is imported at every start of pytest.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from pytest_streamrt.script import script
+
+if TYPE_CHECKING:
+    from pytest_streamrt.cassette import Cassette, use_cassette
+    from pytest_streamrt.clock import VirtualClock, virtual_time
+    from pytest_streamrt.errors import (
+        CassetteError,
+        CassetteMiss,
+        ClockError,
+        InferenceFailed,
+        NotReplayable,
+        ScriptError,
+        StreamError,
+        StreamrtError,
+        TranscriptError,
+        VirtualTimeStuck,
+    )
+    from pytest_streamrt.events import Signal, fold
+    from pytest_streamrt.fake import FakeModel
+    from pytest_streamrt.models import OpenAIChatModel, OpenAIResponsesModel
+    from pytest_streamrt.runtime import (
+        Agent,
+        Environment,
+        Inference,
+        ModelContext,
+        Observer,
+        Outcome,
+        Participant,
+    )
+    from pytest_streamrt.script.build import Script
+    from pytest_streamrt.script.parts import disconnect, error, pause, reasoning, refusal, stall, tool_call, usage
+    from pytest_streamrt.transcript import Transcript
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "cassette": ("Cassette", "use_cassette"),
+    "clock": ("VirtualClock", "virtual_time"),
+    "errors": (
+        "CassetteError",
+        "CassetteMiss",
+        "ClockError",
+        "InferenceFailed",
+        "NotReplayable",
+        "ScriptError",
+        "StreamError",
+        "StreamrtError",
+        "TranscriptError",
+        "VirtualTimeStuck",
+    ),
+    "events": ("Signal", "fold"),
+    "fake": ("FakeModel",),
+    "models": ("OpenAIChatModel", "OpenAIResponsesModel"),
+    "runtime": ("Agent", "Environment", "Inference", "ModelContext", "Observer", "Outcome", "Participant"),
+    "script.build": ("Script",),
+    "script.parts": ("disconnect", "error", "pause", "reasoning", "refusal", "stall", "tool_call", "usage"),
+    "transcript": ("Transcript",),
+}
+_HOME = {name: home for home, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "Agent",
+    "Cassette",
+    "CassetteError",
+    "CassetteMiss",
+    "ClockError",
+    "Environment",
+    "FakeModel",
+    "Inference",
+    "InferenceFailed",
+    "ModelContext",
+    "NotReplayable",
+    "Observer",
+    "OpenAIChatModel",
+    "OpenAIResponsesModel",
+    "Outcome",
+    "Participant",
+    "Script",
+    "ScriptError",
+    "Signal",
+    "StreamError",
+    "StreamrtError",
+    "Transcript",
+    "TranscriptError",
+    "VirtualClock",
+    "VirtualTimeStuck",
+    "__version__",
+    "disconnect",
+    "error",
+    "fold",
+    "pause",
+    "reasoning",
+    "refusal",
+    "script",
+    "stall",
+    "tool_call",
+    "usage",
+    "use_cassette",
+    "virtual_time",
+]
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOME.get(name)
+    if home is None:
+        msg = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(msg)
+    value = getattr(import_module(f"{__name__}.{home}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,6 @@
+"""What went over the wire, chunk by chunk, with its times and its end: recorded, kept and played back."""
+
+from pytest_streamrt.cassette.cassette import Cassette, RecordMode, Timing, use_cassette
+from pytest_streamrt.cassette.format import Interaction, RecordedChunk, load_cassette
+
+__all__ = ["Cassette", "Interaction", "RecordMode", "RecordedChunk", "Timing", "load_cassette", "use_cassette"]

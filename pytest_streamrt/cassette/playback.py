@@ -1,0 +1,185 @@
+"""The playing side of a recorded exchange: each thing at its time, its end as it was, and timeouts as on a socket."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Iterator, Sequence
+from functools import cache
+from types import ModuleType
+from typing import Any
+
+from pytest_streamrt.cassette.format import Interaction, RecordedChunk
+from pytest_streamrt.clock import NS, now_ns, sleep_until, turn
+from pytest_streamrt.errors import NotReplayable
+from pytest_streamrt.transcript.exchange import Exchange, How
+
+__all__ = ["Playback"]
+
+
+class Playback:
+    """One playing of a recorded exchange, to one request of httpx or httpx2, which began when this was made.
+
+    Args:
+        library: the client's HTTP library.
+        request: its request.
+        interaction: what was recorded.
+        chunks: the recorded body, perhaps cut anew.
+        speed: how much faster than recorded, or None for at once.
+        exchange: where the transcript takes it down.
+        name: what to call the recording in an error.
+    """
+
+    def __init__(
+        self,
+        library: ModuleType,
+        request: Any,
+        interaction: Interaction,
+        chunks: Sequence[RecordedChunk],
+        *,
+        speed: float | None,
+        exchange: Exchange | None,
+        name: str,
+    ) -> None:
+        self.interaction = interaction
+        self.chunks = chunks
+        self._library = library
+        self._request = request
+        self._speed = speed
+        self._exchange = exchange
+        self._name = name
+        self._began = now_ns()
+        self._delivered = 0
+        timeout = request.extensions.get("timeout", {}).get("read")
+        self._patience = None if timeout is None else round(timeout * NS)
+
+    def respond(self) -> Any:
+        """The response to a sync client, as soon as the recorded one began."""
+        self._wait(self.interaction.response_at)
+        return self._response(is_async=False)
+
+    async def respond_async(self) -> Any:
+        """The response to an async client, as soon as the recorded one began."""
+        await self._wait_async(self.interaction.response_at)
+        return self._response(is_async=True)
+
+    def body(self) -> Iterator[bytes]:
+        """The body, to a sync client."""
+        for chunk in self.chunks:
+            self._wait(chunk.at)
+            yield self._deliver(chunk)
+        self._wait(self.interaction.end_at)
+        self._finish()
+
+    async def body_async(self) -> AsyncIterator[bytes]:
+        """The body, to an async client."""
+        for chunk in self.chunks:
+            await self._wait_async(chunk.at)
+            await turn()  # whoever decides on the chunk before this one acts before it comes
+            yield self._deliver(chunk)
+        await self._wait_async(self.interaction.end_at)
+        self._finish()
+
+    def close(self, how: How = "client", message: str = "") -> None:
+        """The exchange has ended: by the client, unless something else ended it before. Acts at once."""
+        if self._exchange is not None:
+            unread = [chunk.data for chunk in self.chunks[self._delivered :]]
+            self._exchange.closed(how, unread=unread, message=message)
+
+    def _response(self, *, is_async: bool) -> Any:
+        recorded = self.interaction
+        if recorded.status is None:
+            self._finish()  # raises what was raised instead of a response
+        if self._exchange is not None:
+            self._exchange.opened(recorded.status or 0, recorded.response_headers)
+        sync_kind, async_kind = _bodies(self._library)
+        headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in recorded.response_headers]
+        return self._library.Response(
+            recorded.status,
+            headers=headers,
+            stream=(async_kind if is_async else sync_kind)(self),
+            extensions={"http_version": b"HTTP/1.1"},
+            request=self._request,
+        )
+
+    def _deliver(self, chunk: RecordedChunk) -> bytes:
+        self._delivered += 1
+        if self._exchange is not None:
+            self._exchange.chunk(chunk.data)
+        return chunk.data
+
+    def _finish(self) -> None:
+        """The recording is over: end as it did."""
+        recorded = self.interaction
+        if recorded.how == "client":
+            # What would have followed is unknown. A polite end would make a cut answer look like a whole one.
+            self.close("client")
+            msg = (
+                f"{self._name} ends here: the client that recorded it closed the response after {len(recorded.chunks)} "
+                "chunks, and this client reads on. Record it again with the client of today: "
+                "pytest --streamrt-record=rewrite"
+            )
+            raise NotReplayable(msg)
+        self.close(recorded.how or "complete", recorded.error[1] if recorded.error else "")
+        if recorded.error is not None:
+            raise self._recorded_error(*recorded.error)
+
+    def _recorded_error(self, name: str, message: str) -> Exception:
+        """What was raised while recording, as the class of that name in the client's own library."""
+        kind = getattr(self._library, name, None)
+        if not (isinstance(kind, type) and issubclass(kind, self._library.TransportError)):
+            kind, message = self._library.TransportError, f"{name}: {message}"
+        error: Exception = kind(message, request=self._request)
+        return error
+
+    def _due(self, at: int) -> tuple[int | None, bool]:
+        """When to go on, on the clock of `now_ns`, and whether that is because the client's read has timed out."""
+        if self._speed is None:
+            return None, False
+        due = self._began + round((at - self.interaction.at) * 1_000 / self._speed)
+        if self._patience is not None and due - now_ns() > self._patience:
+            return now_ns() + self._patience, True
+        return due, False
+
+    def _wait(self, at: int) -> None:
+        due, timed_out = self._due(at)
+        if due is not None and due > now_ns():
+            time.sleep((due - now_ns()) / NS)
+        if timed_out:
+            raise self._timeout()
+
+    async def _wait_async(self, at: int) -> None:
+        due, timed_out = self._due(at)
+        if due is not None:
+            await sleep_until(due)
+        if timed_out:
+            raise self._timeout()
+
+    def _timeout(self) -> Exception:
+        error: Exception = self._library.ReadTimeout("the read operation timed out", request=self._request)
+        self.close("timeout", str(error))
+        return error
+
+
+@cache
+def _bodies(library: ModuleType) -> tuple[Any, Any]:
+    class Body(library.SyncByteStream):  # type: ignore[name-defined,misc]
+        def __init__(self, playback: Playback) -> None:
+            self._playback = playback
+
+        def __iter__(self) -> Iterator[bytes]:
+            return self._playback.body()
+
+        def close(self) -> None:
+            self._playback.close()
+
+    class AsyncBody(library.AsyncByteStream):  # type: ignore[name-defined,misc]
+        def __init__(self, playback: Playback) -> None:
+            self._playback = playback
+
+        def __aiter__(self) -> AsyncIterator[bytes]:
+            return self._playback.body_async()
+
+        async def aclose(self) -> None:
+            self._playback.close()
+
+    return Body, AsyncBody

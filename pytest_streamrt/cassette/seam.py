@@ -1,0 +1,97 @@
+"""Where the project stands between an HTTP client and the network: the real transports of httpx and httpx2.
+
+Both libraries end in ``HTTPTransport.handle_request`` and ``AsyncHTTPTransport.handle_async_request``. Patched there, any
+client in the test is seen, however it was made, also under transports that wrap these; ASGI, WSGI and mock transports
+never come here and are left alone.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from importlib import import_module
+from types import ModuleType
+from typing import Any, Final, Protocol
+
+__all__ = ["Interceptor", "intercept"]
+
+LIBRARIES: Final = ("httpx", "httpx2")
+
+Request = Any
+Response = Any
+"""Of httpx or httpx2; which it is, is known only at run time."""
+
+
+class Interceptor(Protocol):
+    """Somebody who answers requests instead of the network, or passes them on and watches."""
+
+    def handle(self, library: ModuleType, request: Request, forward: Callable[[], Response]) -> Response:
+        """Answer a request of a sync client; `forward()` sends it to the network."""
+        ...
+
+    async def handle_async(
+        self, library: ModuleType, request: Request, forward: Callable[[], Awaitable[Response]]
+    ) -> Response:
+        """Answer a request of an async client; ``await forward()`` sends it to the network."""
+        ...
+
+
+_interceptors: list[Interceptor] = []
+_originals: list[tuple[type, str, Any]] = []
+
+
+@contextmanager
+def intercept(interceptor: Interceptor) -> Iterator[None]:
+    """Have every request answered by that interceptor while the block runs; the innermost one has the word."""
+    if not _interceptors:
+        _patch()
+    _interceptors.append(interceptor)
+    try:
+        yield
+    finally:
+        _interceptors.remove(interceptor)
+        if not _interceptors:
+            _unpatch()
+
+
+def _patch() -> None:
+    for name in LIBRARIES:
+        if name not in sys.modules and importlib.util.find_spec(name) is None:
+            continue
+        library = import_module(name)
+        _replace(library.HTTPTransport, "handle_request", _sync_handler(library))
+        _replace(library.AsyncHTTPTransport, "handle_async_request", _async_handler(library))
+
+
+def _replace(owner: type, name: str, make: Callable[[Any], Any]) -> None:
+    original = getattr(owner, name)
+    _originals.append((owner, name, original))
+    setattr(owner, name, make(original))
+
+
+def _unpatch() -> None:
+    while _originals:
+        owner, name, original = _originals.pop()
+        setattr(owner, name, original)
+
+
+def _sync_handler(library: ModuleType) -> Callable[[Any], Any]:
+    def make(original: Any) -> Any:
+        def handle_request(self: Any, request: Request) -> Response:
+            return _interceptors[-1].handle(library, request, lambda: original(self, request))
+
+        return handle_request
+
+    return make
+
+
+def _async_handler(library: ModuleType) -> Callable[[Any], Any]:
+    def make(original: Any) -> Any:
+        async def handle_async_request(self: Any, request: Request) -> Response:
+            return await _interceptors[-1].handle_async(library, request, lambda: original(self, request))
+
+        return handle_async_request
+
+    return make

@@ -1,0 +1,52 @@
+"""Where a suspended task waits, for error messages. Walks coroutine chains; knows neither asyncio nor trio."""
+
+from __future__ import annotations
+
+from pathlib import PurePath
+from types import FrameType
+from typing import Any, Final
+
+__all__ = ["describe"]
+
+# Where these wait says nothing: the reader wants the line of their own code that called them.
+_LIBRARIES: Final = ("asyncio", "anyio", "trio", "pytest_streamrt", "outcome")
+
+
+def describe(name: str, coroutine: Any) -> str:
+    """One line: the task's name, the innermost line of the user's own code it stands at, and what that waits in."""
+    frames = list(_frames(coroutine))
+    if not frames:
+        return f"  {name}: (running, or not yet started)"
+    own = next((frame for frame in reversed(frames) if not _is_library(frame)), None)
+    innermost = frames[-1]
+    if own is None or own is innermost:
+        return f"  {name}: {_place(innermost)}"
+    return f"  {name}: {_place(own)}, in {innermost.f_code.co_qualname}"
+
+
+def _frames(awaitable: Any) -> list[FrameType]:
+    frames: list[FrameType] = []
+    while awaitable is not None:
+        for attribute in ("cr_frame", "gi_frame", "ag_frame"):
+            frame = getattr(awaitable, attribute, None)
+            if frame is not None:
+                frames.append(frame)
+        awaitable = next(
+            (
+                inner
+                for attribute in ("cr_await", "gi_yieldfrom", "ag_await")
+                if (inner := getattr(awaitable, attribute, None)) is not None
+            ),
+            None,
+        )
+    return frames
+
+
+def _place(frame: FrameType) -> str:
+    path = PurePath(frame.f_code.co_filename)
+    return f"{path.name}:{frame.f_lineno} in {frame.f_code.co_qualname}"
+
+
+def _is_library(frame: FrameType) -> bool:
+    module = str(frame.f_globals.get("__name__", ""))
+    return module.partition(".")[0] in _LIBRARIES

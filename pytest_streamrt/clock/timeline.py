@@ -1,0 +1,201 @@
+"""The virtual timeline: integer nanoseconds, who waits for a turn, what holds it back, and when it gives up.
+
+One timeline serves both backends. How a loop is made to follow it is the business of its driver (`asyncio_driver`,
+`trio_driver`); what the time is, who may move it and how far, is decided here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from pytest_streamrt.errors import ClockError, VirtualTimeStuck
+
+__all__ = ["ClockOptions", "Driver", "VirtualClock"]
+
+NS: Final = 1_000_000_000
+
+
+@dataclass(frozen=True)
+class ClockOptions:
+    """How far virtual time may go before a test counts as stuck.
+
+    Attributes:
+        max_virtual: seconds of virtual time a test may take.
+        max_events: how often the clock may jump without any progress: no turn taken, nothing logged.
+        watchdog: real seconds to wait for worker threads and sockets before giving up on them.
+        settle_time: real seconds a live socket must be quiet before the clock jumps.
+        spin_limit: how many loop iterations may pass without the clock moving, nor a turn taken.
+    """
+
+    max_virtual: float = 86_400.0
+    max_events: int = 100_000
+    watchdog: float = 10.0
+    settle_time: float = 0.005
+    spin_limit: int = 100_000
+
+
+class Driver(Protocol):
+    """What a backend does for the timeline."""
+
+    async def turn(self) -> None:
+        """Wait in the queue of `VirtualClock.turn`."""
+        ...
+
+    async def settle(self) -> None:
+        """Wait as `VirtualClock.settle` does."""
+        ...
+
+    def dump(self) -> str:
+        """Every task, and where it waits: a line each."""
+        ...
+
+    def time_moved(self) -> None:
+        """The timeline was moved by hand."""
+        ...
+
+
+class VirtualClock:
+    """A clock that jumps to the next thing to happen as soon as nothing is left to do.
+
+    Use it through the fixture `virtual_clock`, or as what `virtual_time()` gives.
+    """
+
+    def __init__(self, options: ClockOptions | None = None) -> None:
+        self.options = options or ClockOptions()
+        self.ns = 0
+        """Virtual nanoseconds since it was switched on."""
+        self.jumps = 0
+        """How often it has jumped."""
+        self.racy_jumps = 0
+        """How often it has jumped while a socket was open that might have had more to say."""
+        self.failure: VirtualTimeStuck | None = None
+        """Why it gave up, if it did."""
+        self.started = False
+        """Whether it has been switched on."""
+        self._holds = 0
+        self._spins = 0
+        self._jumps_without_progress = 0
+        self._driver: Driver | None = None
+        self._cancel_body: Callable[[], None] | None = None
+
+    @property
+    def now(self) -> float:
+        """Virtual seconds since it was switched on."""
+        return self.ns / NS
+
+    def __repr__(self) -> str:
+        return f"<VirtualClock at {self.now:.9g} s>"
+
+    def advance(self, seconds: float) -> None:
+        """Move the time forward by hand. What falls due on the way runs when the caller next waits.
+
+        Raises:
+            ClockError: `seconds` is negative; time does not run backwards.
+        """
+        if not seconds >= 0:
+            msg = f"advance({seconds}): virtual time does not run backwards"
+            raise ClockError(msg)
+        self.ns += round(seconds * NS)
+        self._spins = 0
+        if self._driver is not None:
+            self._driver.time_moved()
+
+    @contextmanager
+    def hold(self) -> Iterator[None]:
+        """Keep the time from moving, as long as something outside of the loop, such as a subprocess, is at work."""
+        self._holds += 1
+        try:
+            yield
+        finally:
+            self._holds -= 1
+
+    @property
+    def held(self) -> bool:
+        """Whether somebody holds it."""
+        return self._holds > 0
+
+    async def turn(self) -> None:
+        """Resume when nothing else can run, without moving the time: one waiter at a time, in the order of asking."""
+        await self._driving().turn()
+
+    async def settle(self) -> None:
+        """Resume when nothing else can run and nobody waits for a turn: all that can happen now has happened."""
+        await self._driving().settle()
+
+    def progress(self) -> None:
+        """Something worth waiting for has happened: the test is not going nowhere."""
+        self._spins = 0
+        self._jumps_without_progress = 0
+
+    def spin(self) -> None:
+        """For drivers: one more iteration of the loop has begun without the clock moving."""
+        self._spins += 1
+        if self._spins > self.options.spin_limit:
+            self._spins = 0
+            self.stuck(
+                f"livelock: {self.options.spin_limit:,} iterations of the loop, and the clock has not moved",
+                "A task that runs again and again without sleeping, such as `while not done: await sleep(0)`.",
+                "Wait for an event instead, or allow more with the option streamrt_spin_limit.",
+            )
+
+    def jump(self, ns: int) -> None:
+        """For drivers: nothing is left to do at this instant; go to the next deadline, at `ns`."""
+        limit = round(self.options.max_virtual * NS)
+        if ns > limit >= self.ns:
+            self.stuck(
+                f"went on past max_virtual={self.options.max_virtual:g} s",
+                "A heartbeat or a retry that goes on for ever, beside tasks that wait for something else.",
+                "End it, or allow more: @pytest.mark.virtual_time(max_virtual=…).",
+            )
+            return
+        self._jumps_without_progress += 1
+        if self._jumps_without_progress > self.options.max_events:
+            self._jumps_without_progress = 0
+            self.stuck(
+                f"went nowhere: {self.options.max_events:,} timers in a row, and no stream has moved",
+                "A heartbeat or a poll that goes on for ever, beside tasks that wait for something else.",
+                "End it, or allow more: @pytest.mark.virtual_time(max_events=…).",
+            )
+            return
+        if ns > self.ns:
+            self._spins = 0
+        self.ns = max(ns, self.ns)
+        self.jumps += 1
+
+    def deadlock(self) -> None:
+        """For drivers: no task can run, no timer is set, and nothing outside is at work."""
+        self.stuck(
+            "deadlock: every task waits, no timer is set, and nothing outside of the loop is at work",
+            "Something is awaited that nobody is left to do: an event nobody sets, a stream that stalled without a "
+            "timeout, or two tasks that wait for each other.",
+            "Look at where each task waits. Give a wait that may last for ever a timeout.",
+        )
+
+    def no_answer(self, what: str) -> None:
+        """For drivers: what the clock waited for in the real world has not come."""
+        self.stuck(
+            f"{what} did not report back within {self.options.watchdog:g} s of real time",
+            "A worker thread or a peer that hangs.",
+            "Give it a timeout of its own, or allow more with the option streamrt_watchdog.",
+        )
+
+    def stuck(self, what: str, cause: str, remedy: str) -> None:
+        """Give the test up: end its body by cancellation, or, if it outlives that, by an error out of its loop."""
+        tasks = self._driver.dump() if self._driver is not None else ""
+        failure = VirtualTimeStuck(
+            f"{what}, at virtual t={self.now:.9g} s\n\nTasks, and where they wait:\n{tasks}\n\n"
+            f"Likely cause: {cause}\nRemedy: {remedy}"
+        )
+        if self._cancel_body is None or self.failure is not None:
+            raise failure
+        self.failure = failure
+        self._cancel_body()
+
+    def _driving(self) -> Driver:
+        if self._driver is None:
+            msg = "this virtual clock is not running: it does so only within the test body, or within virtual_time()"
+            raise ClockError(msg)
+        return self._driver

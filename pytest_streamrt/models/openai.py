@@ -1,0 +1,157 @@
+"""The real models over the user's own `AsyncOpenAI` client, openai 2 or 3. The dialects do the reading.
+
+The client does what it always does: authentication, retries before the answer begins, errors for HTTP statuses. Only the
+stream's bytes are taken from it raw, so that the runtime and a test see exactly what came over the wire.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Final
+
+import anyio
+
+from pytest_streamrt.errors import StreamError
+from pytest_streamrt.events.items import FunctionCall, FunctionCallOutput, Item, Message, ModelMessage
+from pytest_streamrt.events.types import Event, InferenceFailure
+from pytest_streamrt.providers import dialect
+from pytest_streamrt.runtime.context import ModelContext
+
+if TYPE_CHECKING:
+    from openai import AsyncOpenAI
+
+__all__ = ["OpenAIChatModel", "OpenAIResponsesModel"]
+
+_HTTP_LIBRARIES: Final = ("httpx", "httpx2")
+
+
+class _OpenAIModel:
+    """What both APIs have in common.
+
+    Args:
+        client: the user's client; it is used as it is and never closed.
+        model: the model's name, as the provider knows it.
+        options: anything else the API's ``create`` takes, such as ``temperature=0`` or ``seed=1``.
+    """
+
+    _dialect: ClassVar[str]
+
+    def __init__(self, client: AsyncOpenAI, model: str, **options: Any) -> None:
+        self.client = client
+        self.model = model
+        self.options = options
+
+    def _request(self, context: ModelContext) -> Any:
+        """The call that asks the API: an async context manager that gives the raw response."""
+        raise NotImplementedError
+
+    async def stream(self, context: ModelContext, tools: Sequence[Any]) -> AsyncIterator[Event]:
+        """Ask the API, and give its answer as events. See `pytest_streamrt.runtime.Model`."""
+        del tools
+        decoder = dialect(self._dialect).decoder()
+        request = self._request(context)
+        try:
+            response = await request.__aenter__()
+            try:
+                async for chunk in response.iter_bytes():
+                    for event in decoder.feed(chunk):
+                        yield event
+                    if decoder.ended:
+                        return
+                for event in decoder.close():
+                    yield event
+            finally:
+                with anyio.CancelScope(
+                    shield=True
+                ):  # an abort comes as a cancellation; the socket is closed all the same
+                    await request.__aexit__(None, None, None)
+        except StreamError as error:
+            for event in error.events:
+                yield event
+            yield InferenceFailure("transport" if error.cut_short else "provider", str(error))
+        except Exception as error:
+            kind = _whose_fault(error)
+            if kind is None:
+                raise
+            yield InferenceFailure(kind, f"{type(error).__name__}: {error}")
+
+
+class OpenAIChatModel(_OpenAIModel):
+    """A model behind Chat Completions, of OpenAI or of any server that speaks it.
+
+    Asks for usage with ``stream_options={"include_usage": True}``, unless the options say otherwise.
+    """
+
+    _dialect = "openai.chat"
+
+    def _request(self, context: ModelContext) -> Any:
+        options = {"stream_options": {"include_usage": True}, **self.options}
+        create: Any = self.client.chat.completions.with_streaming_response.create
+        return create(model=self.model, messages=chat_messages(context.items), stream=True, **options)
+
+
+class OpenAIResponsesModel(_OpenAIModel):
+    """A model behind the Responses API, of OpenAI or of any server that speaks it."""
+
+    _dialect = "openai.responses"
+
+    def _request(self, context: ModelContext) -> Any:
+        create: Any = self.client.responses.with_streaming_response.create
+        return create(model=self.model, input=responses_input(context.items), stream=True, **self.options)
+
+
+def chat_messages(items: Sequence[Item]) -> list[dict[str, Any]]:
+    """Items as the messages of a Chat Completions request. Reasoning is left out: that API does not take it."""
+    messages: list[dict[str, Any]] = []
+    for item in items:
+        match item:
+            case Message():
+                messages.append({"role": item.role, "content": item.text})
+            case ModelMessage():
+                messages.append({"role": "assistant", "content": item.text})
+            case FunctionCall():
+                call = {"id": item.id, "type": "function", "function": {"name": item.name, "arguments": item.arguments}}
+                if messages and "tool_calls" in messages[-1]:
+                    messages[-1]["tool_calls"].append(call)  # parallel calls are one message
+                else:
+                    messages.append({"role": "assistant", "content": None, "tool_calls": [call]})
+            case FunctionCallOutput():
+                messages.append({"role": "tool", "tool_call_id": item.id, "content": item.output})
+            case _:
+                continue
+    return messages
+
+
+def responses_input(items: Sequence[Item]) -> list[dict[str, Any]]:
+    """Items as the input of a Responses request. Reasoning is left out: without the provider's id it is refused."""
+    result: list[dict[str, Any]] = []
+    for item in items:
+        match item:
+            case Message():
+                result.append({"role": item.role, "content": item.text})
+            case ModelMessage():
+                result.append({"role": "assistant", "content": item.text})
+            case FunctionCall():
+                call = {"type": "function_call", "call_id": item.id, "name": item.name, "arguments": item.arguments}
+                result.append(call)
+            case FunctionCallOutput():
+                result.append({"type": "function_call_output", "call_id": item.id, "output": item.output})
+            case _:
+                continue
+    return result
+
+
+def _whose_fault(error: Exception) -> Any:
+    """Which kind of failure it is: "transport", "provider", or None where it is neither."""
+    import openai
+
+    if isinstance(error, openai.APIConnectionError):  # timeouts are among them
+        return "transport"
+    if isinstance(error, (openai.APIError, json.JSONDecodeError)):
+        return "provider"
+    # While the body is read, the HTTP library's own errors come through unwrapped; either library may be in use.
+    bases = [(base.__module__.partition(".")[0], base.__name__) for base in type(error).__mro__]
+    if any((library, "TransportError") in bases for library in _HTTP_LIBRARIES):
+        return "transport"
+    return None

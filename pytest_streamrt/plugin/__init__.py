@@ -1,0 +1,94 @@
+"""The pytest plugin: options, markers and hooks. What a hook does is in the modules beside this one.
+
+This module runs at every start of pytest, in every project that has the plugin installed. It imports pytest and the
+standard library, and nothing of the project that imports more; ``tests/plugin/test_startup.py`` holds that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import Any
+
+import pytest
+
+from pytest_streamrt.plugin.fixtures import environment, stream_cassette, transcript, virtual_clock
+
+__all__ = ["environment", "stream_cassette", "transcript", "virtual_clock"]
+
+_VIRTUAL_TIME = (
+    "virtual_time(max_virtual=86400, max_events=100000): run this async test on virtual time: sleeps and timeouts take no "
+    "real time and are exact to the nanosecond."
+)
+_STREAMRT = (
+    'streamrt(cassette=None, timing="auto", rechunk="recorded"): answer this test\'s HTTP requests from a cassette, by '
+    "default cassettes/<module>/<test>.jsonl beside the test. Record it with --streamrt-record."
+)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Options, each with its twin in the configuration file."""
+    group = parser.getgroup("streamrt", "streaming agents (pytest-streamrt)")
+    group.addoption(
+        "--streamrt-record",
+        metavar="MODE",
+        choices=("none", "once", "new_episodes", "all", "rewrite"),
+        help="what to record: none (default: play only), once (where there is no cassette yet), new_episodes (requests "
+        "that are unknown), all (everything, beside what is there), rewrite (everything anew)",
+    )
+    parser.addini("streamrt_record", "default for --streamrt-record", default="none")
+    group.addoption(
+        "--streamrt-cassette-dir",
+        metavar="DIR",
+        help="where cassettes are, instead of the folder `cassettes` beside each test file",
+    )
+    parser.addini("streamrt_cassette_dir", "default for --streamrt-cassette-dir", default="")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Register the markers."""
+    for marker in (_VIRTUAL_TIME, _STREAMRT):
+        config.addinivalue_line("markers", marker)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Open the cassette before fixtures run, so that they may make requests too."""
+    if item.get_closest_marker("streamrt") is not None:
+        from pytest_streamrt.plugin.cassettes import open_cassette
+
+        open_cassette(item)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
+    """Run the body on virtual time where it is asked for, then see whether all that was begun has been finished."""
+    from pytest_streamrt.plugin.checks import check_test
+    from pytest_streamrt.plugin.clock import body_on_virtual_time
+
+    with body_on_virtual_time(item):
+        result = yield
+    check_test(item)
+    return result
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, Any, Any]:
+    """Close the cassette after the fixtures."""
+    try:
+        return (yield)
+    finally:
+        if item.get_closest_marker("streamrt") is not None:
+            from pytest_streamrt.plugin.cassettes import close_cassette
+
+            close_cassette(item)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Give a failing test's report its transcript."""
+    report = yield
+    if report.failed:
+        from pytest_streamrt.plugin.checks import add_transcript
+
+        add_transcript(item, report)
+    return report

@@ -1,0 +1,121 @@
+"""Opens and closes a test's cassette: where it lies, whether it is recorded, and who else records it."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import pytest
+
+from pytest_streamrt.plugin.markers import marker_arguments
+from pytest_streamrt.plugin.state import state_of
+
+if TYPE_CHECKING:
+    from pytest_streamrt.cassette import Cassette
+
+__all__ = ["cassette_path", "close_cassette", "open_cassette"]
+
+_DEFAULTS: Final = {"cassette": None, "timing": "auto", "rechunk": "recorded"}
+
+# In mode none the key is never sent anywhere: it is there so that SDKs do not refuse to start without one.
+_KEYS: Final = ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "GEMINI_API_KEY")
+_PLACEHOLDER_KEY: Final = "streamrt-placeholder-key"
+
+_recorders = pytest.StashKey[dict[Path, str]]()
+
+
+def open_cassette(item: pytest.Item) -> Cassette:
+    """The test's cassette, open; the same one however often it is asked for."""
+    state = state_of(item)
+    if state.cassette is not None:
+        return state.cassette
+    if item.get_closest_marker("vcr") is not None:
+        pytest.fail(
+            "this test is marked both vcr and streamrt: only one of them can answer its requests", pytrace=False
+        )
+    from pytest_streamrt.cassette import use_cassette
+    from pytest_streamrt.errors import CassetteError
+
+    arguments = marker_arguments(item, "streamrt", _DEFAULTS)
+    path = cassette_path(item, arguments["cassette"])
+    mode = item.config.getoption("streamrt_record") or item.config.getini("streamrt_record")
+    if mode == "none":
+        for key in _KEYS:
+            if key not in os.environ:
+                os.environ[key] = _PLACEHOLDER_KEY
+                state.open.callback(os.environ.pop, key, None)
+    else:
+        _claim(item, path)
+    try:
+        state.cassette = state.open.enter_context(
+            use_cassette(
+                path,
+                record=mode,
+                timing=arguments["timing"],
+                rechunk=arguments["rechunk"],
+                transcript=state.transcript,
+                verify=False,  # the checks of the test do, with better messages
+            )
+        )
+    except CassetteError as error:
+        pytest.fail(str(error), pytrace=False)
+    return state.cassette
+
+
+def close_cassette(item: pytest.Item) -> None:
+    """Close the test's cassette, and write what was recorded."""
+    from pytest_streamrt.errors import CassetteError
+
+    try:
+        state_of(item).open.close()
+    except CassetteError as error:
+        pytest.fail(str(error), pytrace=False)
+
+
+def cassette_path(item: pytest.Item, name: str | None) -> Path:
+    """Where the test's cassette lies: ``cassettes/<module>/<test>.jsonl`` beside the test, or the name given."""
+    root: Path
+    given = item.config.getoption("streamrt_cassette_dir")
+    configured = item.config.getini("streamrt_cassette_dir")
+    if given:
+        root = item.config.invocation_params.dir / given
+    elif configured:
+        root = item.config.rootpath / configured
+    else:
+        root = item.path.parent / "cassettes"
+    if name is not None:
+        return root / (name if name.endswith(".jsonl") else f"{name}.jsonl")
+    return root / item.path.stem / f"{_file_name(_test_name(item))}.jsonl"
+
+
+def _test_name(item: pytest.Item) -> str:
+    """The test's name with its class and parameters, but for anyio's backend: both backends ask the same."""
+    name = item.name
+    callspec = getattr(item, "callspec", None)
+    if callspec is not None and "anyio_backend" in callspec.params:
+        ids = callspec.id.split("-")
+        backend = callspec.params["anyio_backend"]
+        ids = [each for each in ids if each != (backend if isinstance(backend, str) else backend[0])]
+        name = getattr(item, "originalname", name) + (f"[{'-'.join(ids)}]" if ids else "")
+    owner = getattr(item, "cls", None)
+    return name if owner is None else f"{owner.__qualname__}.{name}"
+
+
+def _file_name(name: str) -> str:
+    """The name with what file systems do not like written as ``%2F``, so that no two names become one."""
+    return re.sub(r"[^\w.\[\]-]", lambda found: "".join(f"%{byte:02X}" for byte in found[0].encode()), name)
+
+
+def _claim(item: pytest.Item, path: Path) -> None:
+    """One cassette is recorded by one test in a run; two would overwrite each other."""
+    recorders = item.config.stash.setdefault(_recorders, {})
+    test = item.nodeid.partition("[")[0]
+    owner = recorders.setdefault(path, test)
+    if owner != test:
+        pytest.fail(
+            f"the cassette {path} is being recorded by {owner} in this run already, and {test} would overwrite it. "
+            "Give each test a cassette of its own, or record one of them alone",
+            pytrace=False,
+        )

@@ -1,0 +1,56 @@
+"""What is checked when a test's body has passed, and what a failing test's report shows."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import pytest
+
+from pytest_streamrt.plugin.state import TestState, state_of
+
+__all__ = ["add_transcript", "check_test"]
+
+_SECTION: Final = "streamrt transcript"
+
+
+def check_test(item: pytest.Item) -> None:
+    """Fail the test for what it left undone: unfinished chains, broken laws, misses, recordings never played."""
+    __tracebackhide__ = True
+    state = state_of(item)
+    problem = _cassette_problem(state)
+    if problem is None and state.transcript_made is not None:
+        unfinished = state.transcript_made.unfinished()
+        problem = "\n".join(unfinished) or None
+        if problem is None and state.has_environment:
+            problem = _lawless(state)
+    if problem is not None:
+        pytest.fail(problem, pytrace=False)
+
+
+def add_transcript(item: pytest.Item, report: pytest.TestReport) -> None:
+    """Put the transcript into the report of a failing test, where there is one."""
+    transcript = state_of(item).transcript_made
+    if transcript is None or any(title == _SECTION for title, _ in report.sections):
+        return
+    if transcript.events:
+        report.sections.append((_SECTION, transcript.marbles()))
+
+
+def _cassette_problem(state: TestState) -> str | None:
+    cassette = state.cassette
+    if cassette is None:
+        return None
+    if not cassette.requests:
+        return (
+            f"this test has a cassette, {cassette.path}, and made no HTTP request that it saw. It sees requests made "
+            "through httpx and httpx2; a client of another library (aiohttp, requests) goes round it"
+        )
+    return cassette.problem()
+
+
+def _lawless(state: TestState) -> str | None:
+    try:
+        state.transcript.assert_lawful()
+    except AssertionError as error:
+        return str(error)
+    return None

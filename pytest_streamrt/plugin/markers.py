@@ -1,0 +1,25 @@
+"""Reads the arguments of the project's markers, and says what is wrong with them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+__all__ = ["marker_arguments"]
+
+
+def marker_arguments(item: pytest.Item, name: str, defaults: Mapping[str, Any]) -> dict[str, Any]:
+    """The keyword arguments of a marker: those given closest to the test, else farther off, else the defaults.
+
+    Fails the test where an argument is unknown, or positional.
+    """
+    arguments = dict(defaults)
+    for marker in reversed(list(item.iter_markers(name))):
+        unknown = [*map(repr, marker.args), *(key for key in marker.kwargs if key not in defaults)]
+        if unknown:
+            msg = f"@pytest.mark.{name} does not take {', '.join(unknown)}; it takes, by keyword: {', '.join(defaults)}"
+            pytest.fail(msg, pytrace=False)
+        arguments.update(marker.kwargs)
+    return arguments

@@ -1,0 +1,46 @@
+"""What the plugin keeps of a test while it runs, in the item's stash. Nothing is kept anywhere else."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from pytest_streamrt.cassette import Cassette
+    from pytest_streamrt.clock import VirtualClock
+    from pytest_streamrt.transcript import Transcript
+
+__all__ = ["TestState", "state_of"]
+
+
+class TestState:
+    """One test's own objects; each is made when it is first needed."""
+
+    __test__ = False  # a name that pytest would collect
+
+    def __init__(self) -> None:
+        self.transcript_made: Transcript | None = None
+        self.clock: VirtualClock | None = None
+        self.cassette: Cassette | None = None
+        self.has_environment = False
+        self.open = ExitStack()
+        """What is to be closed at the end of the test."""
+
+    @property
+    def transcript(self) -> Transcript:
+        """The test's transcript."""
+        if self.transcript_made is None:
+            from pytest_streamrt.transcript import Transcript
+
+            self.transcript_made = Transcript()
+        return self.transcript_made
+
+
+_KEY = pytest.StashKey[TestState]()
+
+
+def state_of(item: pytest.Item) -> TestState:
+    """The state of that test."""
+    return item.stash.setdefault(_KEY, TestState())

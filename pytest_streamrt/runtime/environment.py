@@ -1,0 +1,309 @@
+"""The room: it puts every event into one order and hands it to everyone in it."""
+
+from __future__ import annotations
+
+import itertools
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Literal, Protocol, Self
+
+import anyio
+
+from pytest_streamrt.clock.current import now_ns
+from pytest_streamrt.clock.timeline import NS
+from pytest_streamrt.events.items import Message
+from pytest_streamrt.events.types import (
+    Event,
+    ParticipantFailed,
+    ParticipantJoined,
+    ParticipantLeft,
+    Signal,
+    stamp,
+)
+from pytest_streamrt.runtime.acting import Acting, acting
+from pytest_streamrt.runtime.inference import Inference
+from pytest_streamrt.runtime.mailbox import Mailbox
+from pytest_streamrt.runtime.participant import Participant
+
+if TYPE_CHECKING:
+    from pytest_streamrt.runtime.agent import Agent
+
+__all__ = ["Environment", "EventLog"]
+
+
+class EventLog(Protocol):
+    """Where an environment writes down what happened, such as a `Transcript`."""
+
+    def elapsed(self) -> float:
+        """Seconds since the log began."""
+        ...
+
+    def log(self, event: Event, origin: object) -> None:
+        """Write down a stamped event; `origin` is the environment that numbered it."""
+        ...
+
+
+class Environment:
+    """A room for participants, as an async context manager.
+
+    Leaving it waits until no inference runs, every inbox is empty and no handler is running. Leaving it by an exception
+    aborts what runs. What handlers raised leaves it as one `ExceptionGroup`.
+
+    Args:
+        participants: who is in it from the start.
+        transcript: where its events are logged.
+        failures: "raise" what participants raised on leaving, or "isolate" it to the record (`participant.failed`).
+    """
+
+    def __init__(
+        self,
+        *participants: Participant,
+        transcript: EventLog | None = None,
+        failures: Literal["raise", "isolate"] = "raise",
+    ) -> None:
+        self.inferences: dict[str, Inference] = {}
+        """Every inference there has been in the room, by its id."""
+        self._founders = participants
+        self._log = transcript
+        self._isolate = failures == "isolate"
+        self._present: dict[str, Participant] = {}
+        self._attending: list[Participant] = []  # those present, and those who left and have yet to hear the last of it
+        self._everyone: list[Participant] = []
+        self._seq = 0
+        self._numbers: dict[str, itertools.count[int]] = {}
+        self._began = 0
+        self._state: Literal["new", "open", "closed"] = "new"
+        self._failures: list[Exception] = []
+        self._change: anyio.Event | None = None
+        self._tasks = anyio.create_task_group()
+
+    async def __aenter__(self) -> Self:
+        if self._state != "new":
+            msg = "an environment can be entered once; make another"
+            raise RuntimeError(msg)
+        await self._tasks.__aenter__()
+        self._state = "open"
+        self._began = now_ns()
+        for participant in self._founders:
+            self._admit(participant)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool | None:
+        try:
+            if error is None:
+                await self.settled()
+        finally:
+            swallowed = await self._close(kind, error, trace)
+        if error is not None:
+            for failure in self._failures:
+                error.add_note(f"before that, a participant failed: {failure!r}")
+            return swallowed
+        failures = [] if self._isolate else self._failures
+        unplayed = self._unplayed()
+        if failures:
+            msg = "participants of the environment failed"
+            raise ExceptionGroup(msg, [*failures, *unplayed])
+        if unplayed:
+            raise unplayed[0]
+        return None
+
+    async def _close(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool | None:
+        """End what still runs, and every task of the room."""
+        self._state = "closed"
+        for inference in self.inferences.values():
+            inference._abort_now("the environment was left by an exception", "environment")
+        for participant in self._attending:
+            participant._mailbox.close(discard=True)
+        if error is not None:
+            self._tasks.cancel_scope.cancel()
+        try:
+            if isinstance(error, anyio.get_cancelled_exc_class()):
+                return await self._tasks.__aexit__(kind, error, trace)
+            # Any other error goes on as it is: the task group would wrap it in a group of its own.
+            return await self._tasks.__aexit__(None, None, None)
+        except BaseExceptionGroup as group:
+            if len(group.exceptions) == 1:  # a handler called pytest.fail(), a model met a CassetteMiss
+                raise group.exceptions[0] from None
+            raise
+        finally:
+            for participant in self._everyone:
+                participant._environment = None
+
+    async def join(self, participant: Participant) -> None:
+        """Let somebody in. It hears everything from its own `participant.joined` on.
+
+        Raises:
+            ValueError: there is one of that name already.
+        """
+        self._require_open(f"{participant.name} cannot join")
+        self._admit(participant)
+
+    async def leave(self, participant: Participant) -> None:
+        """Let somebody go. Its inferences are aborted, and its own `participant.left` is the last it hears."""
+        if self._present.get(participant.name) is not participant:
+            return
+        for inference in self.inferences.values():
+            if inference.agent is participant:
+                inference._abort_now("its agent left", participant.name)
+        self._emit(ParticipantLeft(participant.name), participant)
+        self._dismiss(participant)
+
+    def emit(self, signal: Signal) -> None:
+        """Let the room know something, on behalf of the participant whose handler this is, or of the test."""
+        self._emit(signal, acting.get().participant or _TEST)
+
+    async def settled(self) -> None:
+        """Wait until no inference runs, every inbox is empty and no handler is running, but the one that asks."""
+        with self._waiting() as own:
+            while not self._is_settled(own):
+                await self._next_change()
+
+    def _is_settled(self, own: Mailbox | None) -> bool:
+        return all(inference._closed.is_set() for inference in self.inferences.values()) and all(
+            participant._mailbox.empty if participant._mailbox is own else participant._mailbox.idle
+            for participant in self._attending
+        )
+
+    @contextmanager
+    def _waiting(self) -> Iterator[Mailbox | None]:
+        """While a handler waits for the room, its inbox is lent: no stream waits for it."""
+        occasion = acting.get()
+        if not occasion.handling or occasion.participant is None:
+            yield None
+            return
+        mailbox = occasion.participant._mailbox
+        mailbox.lend()
+        self._changed()
+        try:
+            yield mailbox
+        finally:
+            mailbox.take_back()
+
+    async def _room_for_more(self) -> None:
+        """Wait until no inbox is full: what a stream does before it asks its source for more."""
+        while any(participant._mailbox.full for participant in self._present.values()):
+            await self._next_change()
+
+    async def _next_change(self) -> None:
+        if self._change is None:
+            self._change = anyio.Event()
+        await self._change.wait()
+
+    def _changed(self) -> None:
+        if self._change is not None:
+            self._change.set()
+            self._change = None
+
+    def _require_open(self, what: str) -> None:
+        if self._state != "open":
+            state = "has not been entered" if self._state == "new" else "is closed"
+            msg = f"{what}: the environment {state}. Do it inside its `async with` block"
+            raise RuntimeError(msg)
+
+    def _start(
+        self, agent: Agent, message: Message | None, *, deadline: float | None, max_deltas: int | None
+    ) -> Inference:
+        self._require_open(f"{agent.name} cannot infer")
+        number = next(self._numbers.setdefault(agent.name, itertools.count(1)))
+        id = f"{agent.name}/{number}"
+        inference = Inference(self, agent, id, max_deltas=max_deltas)
+        self.inferences[id] = inference
+        inference._start(message)
+        self._tasks.start_soon(inference._pump, name=f"inference {id}")
+        if deadline is not None:
+            self._tasks.start_soon(inference._watch_deadline, deadline, name=f"deadline of {id}")
+        return inference
+
+    def _admit(self, participant: Participant) -> None:
+        if participant._environment is not None:
+            msg = f"{participant!r} is in an environment already"
+            raise ValueError(msg)
+        if participant.name in self._present:
+            msg = f"there is a participant {participant.name!r} in the room already; names tell them apart"
+            raise ValueError(msg)
+        participant._environment = self
+        participant._mailbox = Mailbox(participant._capacity)
+        self._present[participant.name] = participant
+        self._attending.append(participant)
+        self._everyone.append(participant)
+        self._emit(ParticipantJoined(participant.name), participant)
+        self._tasks.start_soon(self._attend, participant, name=f"participant {participant.name}")
+
+    def _dismiss(self, participant: Participant, *, discard: bool = False) -> None:
+        del self._present[participant.name]
+        participant._mailbox.close(discard=discard)
+        self._changed()
+
+    async def _attend(self, participant: Participant) -> None:
+        """One participant's task: hear one event after the other."""
+        mailbox = participant._mailbox
+        try:
+            while (heard := await mailbox.get()) is not None:
+                source, event = heard
+                acting.set(Acting(participant, event.seq, handling=True))
+                try:
+                    await participant._hear(source, event)
+                finally:
+                    mailbox.handled()
+                    self._changed()
+        except Exception as error:  # noqa: BLE001 - a participant that fails must not take the room with it
+            self._fail(participant, event, error)
+        finally:
+            self._attending.remove(participant)
+            self._changed()
+
+    def _fail(self, participant: Participant, event: Event, error: Exception) -> None:
+        error.add_note(f"raised by the participant {participant.name!r} while it handled {event!r}")
+        self._failures.append(error)
+        text = f"{type(error).__name__}: {error}"
+        self._emit(ParticipantFailed(participant.name, text, "".join(traceback.format_exception(error))), participant)
+        if participant.name in self._present:
+            self._dismiss(participant, discard=True)
+        for inference in self.inferences.values():
+            if inference.agent is participant:
+                inference._abort_now("its agent failed", participant.name)
+
+    def _emit(self, event: Event, source: Any, inference: Inference | None = None) -> None:
+        """Number, log and hand out one event: a single step, without waiting, so that nothing comes between."""
+        self._seq += 1
+        within = None
+        inference_seq = 0
+        if inference is not None:
+            inference._seq += 1
+            within, inference_seq = inference.id, inference._seq
+        log = self._log
+        stamped = stamp(
+            event,
+            seq=self._seq,
+            time=log.elapsed() if log is not None else (now_ns() - self._began) / NS,
+            source=source.name,
+            inference=within,
+            inference_seq=inference_seq,
+            round=0 if inference is None else 1,
+            cause=acting.get().cause,
+        )
+        if log is not None:
+            log.log(stamped, self)
+        for participant in self._present.values():
+            participant._mailbox.put(source, stamped)
+
+    def _unplayed(self) -> list[Exception]:
+        """What scripted models still have to complain of; see `FakeModel`."""
+        models = {id(model): model for each in self._everyone if (model := getattr(each, "model", None)) is not None}
+        checks = [check for model in models.values() if (check := getattr(model, "check_played", None)) is not None]
+        return [error for check in checks if (error := check()) is not None]
+
+
+class _Test:
+    """The test itself, as the source of what it emits."""
+
+    name = "test"
+
+
+_TEST = _Test()

@@ -1,0 +1,238 @@
+"""One answer of an agent, from its start to its one end: the thing that can be aborted."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Generator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+import anyio
+
+from pytest_streamrt.errors import InferenceFailed
+from pytest_streamrt.events.fold import Fold
+from pytest_streamrt.events.items import Item, Message
+from pytest_streamrt.events.order import DELTAS
+from pytest_streamrt.events.types import (
+    Event,
+    InferenceAborted,
+    InferenceCompleted,
+    InferenceFailure,
+    InferenceStarted,
+    ItemCompleted,
+    Status,
+    TokenUsage,
+)
+from pytest_streamrt.runtime.acting import Acting, acting
+
+if TYPE_CHECKING:
+    from pytest_streamrt.runtime.agent import Agent
+    from pytest_streamrt.runtime.environment import Environment
+
+__all__ = ["Inference", "Outcome"]
+
+CLOSE_TIMEOUT: Final = 5.0
+"""Seconds that `abort` waits for the model's stream to close."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How an inference ended, and what it had said by then.
+
+    Attributes:
+        status: "completed", "aborted" or "failed".
+        text: the answer, or as much of it as there is.
+        items: the finished items, then what was still being written.
+        usage: tokens used, where the model said.
+        reason: why it was aborted, how it failed, or the provider's reason for ending.
+        by: who aborted it; "" where nobody did.
+        kind: for a failed one, whose fault it was: transport, provider, model, tool or limit.
+    """
+
+    status: Literal["completed", "aborted", "failed"]
+    text: str
+    items: tuple[Item, ...] = ()
+    usage: TokenUsage | None = None
+    reason: str = ""
+    by: str = ""
+    kind: str = ""
+
+
+class Inference:
+    """An answer in the making. ``await`` it for its `Outcome`; `abort` it at any time."""
+
+    def __init__(
+        self,
+        environment: Environment,
+        agent: Agent,
+        id: str,
+        *,
+        max_deltas: int | None,
+    ) -> None:
+        self.id = id
+        self.agent = agent
+        self._environment = environment
+        self._max_deltas = max_deltas
+        self._deltas = 0
+        self._seq = 0
+        self._fold = Fold()
+        self._scope = anyio.CancelScope()
+        self._timer = anyio.CancelScope()
+        self._outcome: Outcome | None = None
+        self._error: Exception | None = None
+        self._closed = anyio.Event()  # the terminal event is out, and the model's stream is closed
+        self._occasion = Acting(agent, acting.get().cause, inference=self)
+
+    def __repr__(self) -> str:
+        return f"<Inference {self.id!r} {self.status}>"
+
+    def __await__(self) -> Generator[Any, None, Outcome]:
+        return self._result().__await__()
+
+    @property
+    def status(self) -> Literal["running", "completed", "aborted", "failed"]:
+        """Where it stands."""
+        return self._outcome.status if self._outcome is not None else "running"
+
+    @property
+    def text(self) -> str:
+        """What it has said so far."""
+        return self._fold.text
+
+    async def outcome(self) -> Outcome:
+        """Wait for its end, however it ends. Never raises for a failed one."""
+        with self._environment._waiting():
+            await self._closed.wait()
+        assert self._outcome is not None
+        return self._outcome
+
+    async def abort(self, reason: str = "", *, by: str | None = None) -> None:
+        """Stop it. The first to do so wins; on one that has ended this changes nothing.
+
+        Nothing more of it is emitted from this moment on. Returns when the model's stream is closed, or after 5 s,
+        with the stream's refusal on the record as the status "upstream.not_closed".
+
+        Args:
+            reason: why, for the record.
+            by: who, for the record; by default the participant whose handler this is, or "caller".
+        """
+        if by is None:
+            actor = acting.get().participant
+            by = actor.name if actor is not None else "caller"
+        self._abort_now(reason, by)
+        with self._environment._waiting(), anyio.move_on_after(CLOSE_TIMEOUT):
+            await self._closed.wait()
+        if not self._closed.is_set():
+            refusal = Status("upstream.not_closed", {"inference": self.id, "seconds": CLOSE_TIMEOUT})
+            self._environment._emit(refusal, self.agent)
+
+    async def _result(self) -> Outcome:
+        outcome = await self.outcome()
+        if outcome.status == "failed":
+            msg = f"{self.id} failed ({outcome.kind}): {outcome.reason}"
+            raise InferenceFailed(msg, kind=outcome.kind, inference=self.id) from self._error
+        return outcome
+
+    def _start(self, message: Message | None) -> None:
+        """Open the inference in the room; the pump runs from then on."""
+        self._emit(InferenceStarted())
+        if message is not None:
+            self.agent.context.add(message)
+            self._emit(ItemCompleted(message))
+
+    def _emit(self, event: Event) -> None:
+        self._environment._emit(event, self.agent, self)
+
+    async def _pump(self) -> None:
+        """Draw from the model until it ends, or is to end."""
+        acting.set(self._occasion)
+        try:
+            with self._scope:
+                await self._draw()
+        finally:
+            # Still running means that something around it was cancelled: the room's scope, or the test.
+            self._abort_now("cancelled", "scope")
+            self._timer.cancel()
+            self._closed.set()
+            self._environment._changed()
+
+    async def _draw(self) -> None:
+        stream = self.agent.model.stream(self.agent.context, ())
+        try:
+            async for event in stream:
+                if not self._take(event):
+                    break
+                await self._environment._room_for_more()
+        except Exception as error:  # noqa: BLE001 - whatever the model raises is the inference's failure, not ours
+            self._fail("model", f"{type(error).__name__}: {error}", error)
+        finally:
+            await _close(stream)
+        self._complete(None)
+
+    def _take(self, event: Event) -> bool:
+        """Emit one event of the model's. False when there is no use in asking for another."""
+        if self._outcome is not None:
+            return False
+        if event.type in DELTAS:
+            self._deltas += 1
+            if self._max_deltas is not None and self._deltas > self._max_deltas:
+                self._abort_now(f"more than max_deltas={self._max_deltas}", "limit")
+                return False
+        if isinstance(event, InferenceStarted):
+            return True  # the room has had it; that this round began is no news
+        if isinstance(event, InferenceCompleted):
+            self._complete(event.finish_reason)
+            return False
+        if isinstance(event, InferenceFailure):
+            self._fail(event.kind, event.message, None)
+            return False
+        self._fold.add(event)
+        self._emit(event)
+        return True
+
+    async def _watch_deadline(self, seconds: float) -> None:
+        with self._timer:
+            await anyio.sleep(seconds)
+            self._abort_now(f"deadline of {seconds:g} s", "deadline")
+
+    def _complete(self, finish_reason: str | None) -> None:
+        if self._outcome is not None:
+            return
+        for item in self._fold.open_items:  # what the model left unfinished is finished now
+            self._take(ItemCompleted(item))
+        self.agent.context.add(*self._fold.items)
+        self._end("completed", InferenceCompleted(finish_reason), reason=finish_reason or "")
+
+    def _fail(self, kind: Any, message: str, error: Exception | None) -> None:
+        if self._outcome is not None:
+            return
+        self._error = error
+        self._end("failed", InferenceFailure(kind, message, self.text), reason=message, kind=kind)
+
+    def _abort_now(self, reason: str, by: str) -> None:
+        """Close the fence: from here on nothing of the inference is emitted but its end. Never waits."""
+        if self._outcome is not None:
+            return
+        items = tuple(self._fold.items)
+        self._end("aborted", InferenceAborted(reason, by, self.text, items, self._fold.usage), reason=reason, by=by)
+        self._scope.cancel()
+
+    def _end(
+        self,
+        status: Literal["completed", "aborted", "failed"],
+        event: Event,
+        *,
+        reason: str,
+        by: str = "",
+        kind: str = "",
+    ) -> None:
+        items, usage = tuple(self._fold.items), self._fold.usage
+        self._outcome = Outcome(status, self.text, items, usage, reason, by, kind)
+        self._emit(event)
+
+
+async def _close(stream: AsyncIterator[Event]) -> None:
+    """Close a model's stream, also from inside a cancelled scope; give it as long as `abort` waits, no longer."""
+    aclose = getattr(stream, "aclose", None)
+    if aclose is not None:
+        with anyio.move_on_after(CLOSE_TIMEOUT, shield=True):
+            await aclose()

@@ -1,0 +1,161 @@
+"""Whoever is in the room: what a participant can hear and do. Agents add a model to it, in `agent`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from pytest_streamrt.events.items import FunctionCall, FunctionCallOutput, Message, ModelMessage, Reasoning
+from pytest_streamrt.events.types import (
+    Event,
+    ItemCompleted,
+    ParticipantFailed,
+    ParticipantJoined,
+    ParticipantLeft,
+    Signal,
+)
+from pytest_streamrt.runtime.mailbox import Mailbox
+
+if TYPE_CHECKING:
+    from pytest_streamrt.runtime.environment import Environment
+    from pytest_streamrt.runtime.inference import Inference
+
+__all__ = ["Observer", "Participant"]
+
+
+class Participant:
+    """Somebody in the room. Subclass it and define the handlers you need; the rest do nothing.
+
+    Handlers run one at a time, in the room's order, in a task of the participant's own. What happens while one runs
+    waits in the participant's inbox; streams wait once 64 events do.
+
+    An event comes from the participant itself (*internal*) or from another (*external*), never both. A finished item
+    arrives twice, on purpose: as the event `item.completed` with all others, and in the handler of its kind.
+    """
+
+    _capacity: ClassVar[int | None] = 64
+
+    def __init__(self, name: str) -> None:
+        if not name:
+            msg = "a participant needs a name: it is what transcripts call it"
+            raise ValueError(msg)
+        self.name = name
+        self._environment: Environment | None = None
+        self._mailbox = Mailbox(self._capacity)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.name!r}>"
+
+    @property
+    def environment(self) -> Environment:
+        """The room it is in.
+
+        Raises:
+            RuntimeError: it is in none.
+        """
+        if self._environment is None:
+            msg = f"{self!r} is in no environment: use `async with Environment({self.name}, …)`"
+            raise RuntimeError(msg)
+        return self._environment
+
+    async def abort(self, inference: Inference | str, reason: str = "") -> None:
+        """Stop an inference, one's own or another's. Returns when the model's stream is closed.
+
+        Args:
+            inference: the inference, or its id, as events carry it.
+            reason: why, for the record.
+
+        Raises:
+            LookupError: there is no inference of that id in the room.
+        """
+        if isinstance(inference, str):
+            try:
+                inference = self.environment.inferences[inference]
+            except KeyError:
+                known = ", ".join(self.environment.inferences) or "none so far"
+                msg = f"{self.name}.abort: no inference {inference!r} in this room; there are: {known}"
+                raise LookupError(msg) from None
+        await inference.abort(reason, by=self.name)
+
+    def emit(self, signal: Signal) -> None:
+        """Let the room know something."""
+        self.environment._emit(signal, self)
+
+    async def on_joined(self) -> None:
+        """It has joined the room."""
+
+    async def on_left(self) -> None:
+        """It has left the room; the last it hears."""
+
+    async def on_participant_joined(self, participant: Participant) -> None:
+        """Another has joined the room."""
+
+    async def on_participant_left(self, participant: Participant) -> None:
+        """Another has left the room."""
+
+    async def on_participant_error(self, source: Participant, error: str) -> None:
+        """A handler of another has raised `error`; the other has left the room."""
+
+    async def on_internal_event(self, event: Event) -> None:
+        """It has emitted an event."""
+
+    async def on_external_event(self, source: Participant, event: Event) -> None:
+        """Another has emitted an event."""
+
+    async def on_message(self, item: Message) -> None:
+        """It was given a message."""
+
+    async def on_reasoning(self, item: Reasoning) -> None:
+        """Its model has finished a piece of reasoning."""
+
+    async def on_function_call(self, item: FunctionCall) -> None:
+        """Its model has written a tool call."""
+
+    async def on_function_call_output(self, item: FunctionCallOutput) -> None:
+        """A tool has answered its model's call."""
+
+    async def on_model_message(self, item: ModelMessage) -> None:
+        """Its model has finished a message."""
+
+    async def on_external_message(self, source: Participant, item: Message) -> None:
+        """Another was given a message."""
+
+    async def on_external_reasoning(self, source: Participant, item: Reasoning) -> None:
+        """Another's model has finished a piece of reasoning."""
+
+    async def on_external_function_call(self, source: Participant, item: FunctionCall) -> None:
+        """Another's model has written a tool call."""
+
+    async def on_external_function_call_output(self, source: Participant, item: FunctionCallOutput) -> None:
+        """A tool has answered the call of another's model."""
+
+    async def on_external_model_message(self, source: Participant, item: ModelMessage) -> None:
+        """Another's model has finished a message."""
+
+    async def _hear(self, source: Participant, event: Event) -> None:
+        """Call the handlers for one event."""
+        own = source is self
+        if own:
+            await self.on_internal_event(event)
+        else:
+            await self.on_external_event(source, event)
+        if isinstance(event, ItemCompleted):
+            await self._hear_item(source, event.item, own=own)
+        elif isinstance(event, ParticipantJoined):
+            await (self.on_joined() if own else self.on_participant_joined(source))
+        elif isinstance(event, ParticipantLeft):
+            await (self.on_left() if own else self.on_participant_left(source))
+        elif isinstance(event, ParticipantFailed) and not own:
+            await self.on_participant_error(source, event.error)
+
+    async def _hear_item(self, source: Participant, item: Any, *, own: bool) -> None:
+        # item.type is the handler's name: "model_message" -> on_model_message, on_external_model_message
+        if own:
+            await getattr(self, f"on_{item.type}")(item)
+        else:
+            await getattr(self, f"on_external_{item.type}")(source, item)
+
+
+class Observer(Participant):
+    """A participant that never infers: for logs, metrics and screens. No stream ever waits for it."""
+
+    _capacity = None

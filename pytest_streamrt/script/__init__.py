@@ -1,0 +1,70 @@
+"""What a fake is to say, and when: pure, immutable data.
+
+Only the door is here, because ``import pytest_streamrt`` runs it at every start of pytest: `script`, which builds a
+script when called, and has each part as an attribute. Parts are in `parts`, their composition and timing in `build`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pytest_streamrt.script import parts
+    from pytest_streamrt.script.build import Script
+
+__all__ = ["script"]
+
+
+class _ScriptDoor:
+    """The callable `script`. Each part is also an attribute of it: ``script.tool_call(…)``."""
+
+    if TYPE_CHECKING:
+        disconnect = staticmethod(parts.disconnect)
+        error = staticmethod(parts.error)
+        pause = staticmethod(parts.pause)
+        reasoning = staticmethod(parts.reasoning)
+        refusal = staticmethod(parts.refusal)
+        stall = staticmethod(parts.stall)
+        tool_call = staticmethod(parts.tool_call)
+        usage = staticmethod(parts.usage)
+
+    def __call__(
+        self,
+        *parts: str | parts.Part,
+        every: float | None = None,
+        ttft: float | None = None,
+        tps: float | None = None,
+        jitter: float = 0.0,
+        seed: int = 0,
+    ) -> Script:
+        """Write down what a model is to say, one delta for each string.
+
+        Args:
+            parts: strings, and what the other functions of this module make: ``reasoning(…)``, ``tool_call(…)`` and so
+                on. A string is one delta; so is each piece of a reasoning or of a tool call's arguments.
+            every: seconds before each delta. The third delta of ``script("a", "b", "c", every=0.05)`` is at 0.15.
+            ttft: seconds before the first delta ("time to first token"), where it differs from the rest.
+            tps: deltas ("tokens") a second after the first, instead of `every`.
+            jitter: how far each delay may stray, as a share of it: 0.2 is up to 20 % more or less.
+            seed: what decides the jitter; the same seed gives the same times.
+
+        Raises:
+            ScriptError: a part is no part, an empty delta, something after an end, or a time that is none.
+        """
+        from pytest_streamrt.script.build import build
+
+        return build(parts, every=every, ttft=ttft, tps=tps, jitter=jitter, seed=seed)
+
+    def __getattr__(self, name: str) -> Any:
+        from pytest_streamrt.script import parts
+
+        if name in parts.MAKERS:
+            return getattr(parts, name)
+        msg = f"script has no part {name!r}; it has {', '.join(parts.MAKERS)}"
+        raise AttributeError(msg)
+
+    def __repr__(self) -> str:
+        return "<pytest_streamrt.script>"
+
+
+script = _ScriptDoor()

@@ -1,0 +1,201 @@
+"""The parts of a script: what can be said, and how a stream can break. Frozen data and the functions that make it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Final
+
+from pytest_streamrt.errors import ScriptError
+
+__all__ = [
+    "Disconnect",
+    "Fault",
+    "Part",
+    "Pause",
+    "ReasoningPart",
+    "RefusalPart",
+    "Speech",
+    "Stall",
+    "TextPart",
+    "ToolCallPart",
+    "UsagePart",
+    "disconnect",
+    "error",
+    "pause",
+    "reasoning",
+    "refusal",
+    "stall",
+    "tool_call",
+    "usage",
+]
+
+MAKERS: Final = ("disconnect", "error", "pause", "reasoning", "refusal", "stall", "tool_call", "usage")
+"""The functions that make parts, by name: the attributes of `script`."""
+
+
+class Part:
+    """Base of every part."""
+
+    ends: ClassVar[bool] = False
+    """Whether nothing can follow it."""
+
+
+@dataclass(frozen=True)
+class Speech(Part):
+    """Base of what comes out in deltas: one for each piece."""
+
+    pieces: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class TextPart(Speech):
+    """A piece of the answer."""
+
+
+@dataclass(frozen=True)
+class ReasoningPart(Speech):
+    """Reasoning, or a summary of it."""
+
+    summary: bool = False
+
+
+@dataclass(frozen=True)
+class RefusalPart(Speech):
+    """The model refuses, and says so."""
+
+
+@dataclass(frozen=True)
+class ToolCallPart(Speech):
+    """A tool call; `pieces` joined are its arguments, as JSON text. Without an `id`, whoever plays it numbers it."""
+
+    name: str = ""
+    id: str | None = None
+
+
+@dataclass(frozen=True)
+class UsagePart(Part):
+    """The provider reports the tokens used. No delta, and no time."""
+
+    input_tokens: int
+    output_tokens: int
+
+
+@dataclass(frozen=True)
+class Pause(Part):
+    """Time passes before the next part."""
+
+    seconds: float
+
+
+class Fault(Part):
+    """Base of what breaks a stream off."""
+
+    ends = True
+
+
+@dataclass(frozen=True)
+class Stall(Fault):
+    """The stream stays open and says nothing more."""
+
+
+@dataclass(frozen=True)
+class Disconnect(Fault):
+    """The connection breaks."""
+
+
+@dataclass(frozen=True)
+class ErrorPart(Fault):
+    """The provider reports an error: an HTTP status where nothing has been said yet, else an error in the stream."""
+
+    code: int | str
+    message: str
+
+
+def reasoning(*pieces: str, summary: bool = False) -> ReasoningPart:
+    """The model thinks: one delta for each piece; with ``summary=True`` it is the provider's summary of its thoughts."""
+    return ReasoningPart(_pieces("reasoning", pieces), summary)
+
+
+def refusal(*pieces: str) -> RefusalPart:
+    """The model refuses: one delta for each piece."""
+    return RefusalPart(_pieces("refusal", pieces))
+
+
+def tool_call(
+    name: str,
+    arguments: Mapping[str, Any] | str,
+    *,
+    id: str | None = None,
+    pieces: Sequence[str] | None = None,
+) -> ToolCallPart:
+    """The model calls a tool: one delta with all of its arguments, or one for each of `pieces`.
+
+    Args:
+        name: the tool's name.
+        arguments: a mapping, written as compact JSON, or JSON text to be sent as it is, be it broken.
+        id: the call's id; without one, calls are numbered by whoever plays the script.
+        pieces: the arguments' text, cut where it is to be cut.
+
+    Raises:
+        ScriptError: the pieces, joined, are not the arguments, or the arguments cannot be JSON.
+    """
+    if not isinstance(name, str) or not name:
+        msg = f"tool_call: a tool's name is a string, not {name!r}"
+        raise ScriptError(msg)
+    if isinstance(arguments, str):
+        text = arguments
+    else:
+        try:
+            text = json.dumps(dict(arguments), separators=(",", ":"), ensure_ascii=False)
+        except (TypeError, ValueError) as reason:
+            msg = f"tool_call({name!r}): these arguments cannot be JSON: {arguments!r} ({reason})"
+            raise ScriptError(msg) from None
+    if pieces is None:
+        return ToolCallPart((text,), name, id)
+    if "".join(pieces) != text:
+        msg = f"tool_call({name!r}): the pieces say {''.join(pieces)!r}, the arguments {text!r}"
+        raise ScriptError(msg)
+    return ToolCallPart(tuple(pieces), name, id)
+
+
+def usage(input_tokens: int, output_tokens: int) -> UsagePart:
+    """The provider reports the tokens used, in its own count."""
+    return UsagePart(input_tokens, output_tokens)
+
+
+def pause(seconds: float) -> Pause:
+    """Time passes before the next part, on top of its own delay."""
+    if not seconds >= 0:
+        msg = f"pause: seconds cannot be {seconds!r}"
+        raise ScriptError(msg)
+    return Pause(seconds)
+
+
+def stall() -> Stall:
+    """The stream stays open and says nothing more: whoever waits for it waits until it gives up."""
+    return Stall()
+
+
+def disconnect() -> Disconnect:
+    """The connection breaks here."""
+    return Disconnect()
+
+
+def error(status_or_code: int | str, message: str = "") -> ErrorPart:
+    """The provider reports an error.
+
+    Args:
+        status_or_code: an HTTP status, such as 429, where the script has said nothing yet; else a code of the
+            provider's, such as "server_error".
+        message: what the provider says about it.
+    """
+    return ErrorPart(status_or_code, message or f"scripted error {status_or_code}")
+
+
+def _pieces(what: str, pieces: tuple[str, ...]) -> tuple[str, ...]:
+    if not pieces or not all(isinstance(piece, str) and piece for piece in pieces):
+        msg = f"{what}: give one non-empty string for each delta, not {pieces!r}"
+        raise ScriptError(msg)
+    return pieces

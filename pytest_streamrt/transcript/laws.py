@@ -1,0 +1,144 @@
+"""The laws of the runtime, checked against a transcript: a function for each, and the report of them all."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from pytest_streamrt.events.fold import Fold
+from pytest_streamrt.events.order import State, next_state
+from pytest_streamrt.events.types import Event, InferenceAborted, Mark
+
+__all__ = ["LawReport", "check_laws"]
+
+Logged = tuple[object, Event]
+"""An event, and who numbered it."""
+
+
+@dataclass
+class LawReport:
+    """What `assert_lawful` found.
+
+    Attributes:
+        checked: the numbers of the laws that were checked.
+        unchecked: the laws that were not, and why.
+        broken: one entry for each breach: the law's number, and what breaks it.
+    """
+
+    checked: list[int] = field(default_factory=list)
+    unchecked: dict[int, str] = field(default_factory=dict)
+    broken: list[tuple[int, str]] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        lines = [f"law {law} is broken: {LAWS[law]}\n    {what}" for law, what in self.broken]
+        lines += [f"law {law} was checked and holds" for law in self.checked if all(law != b for b, _ in self.broken)]
+        lines += [f"law {law} could not be checked: {why}" for law, why in self.unchecked.items()]
+        return "\n".join(lines)
+
+
+LAWS: Final[Mapping[int, str]] = {
+    1: "seq runs 1..n without a gap, and inference_seq likewise within its inference",
+    2: "each inference has exactly one inference.started and one terminal event, and nothing of it comes after",
+    3: "a lossless participant sees a contiguous slice of the one order",
+    4: "what causes an event comes before it",
+    5: "the deltas of an item, joined, are the item's text, or the partial of the abort",
+    6: "upstream is closed before abort() returns, or its refusal is on the record",
+    7: "on_internal_event fires exactly when the source is the participant itself",
+    8: "every tool call has exactly one result, or is reported cancelled",
+    9: "a participant that fails changes nobody else's transcript",
+    10: "the same script gives the same transcript on every run",
+    11: "no inbox holds more deltas than its capacity",
+}
+
+
+def check_laws(logged: Sequence[Logged], skip: Collection[int]) -> LawReport:
+    """Check every law there is evidence for, but those to be skipped."""
+    unknown = set(skip) - set(LAWS)
+    if unknown:
+        msg = f"assert_lawful(skip=…): there are laws 1 to {max(LAWS)}, and no {sorted(unknown)}"
+        raise ValueError(msg)
+    report = LawReport()
+    for law in LAWS:
+        if law in skip:
+            report.unchecked[law] = "skipped by request"
+        elif law not in _CHECKS:
+            report.unchecked[law] = _NO_EVIDENCE[law]
+        elif not logged:
+            report.unchecked[law] = "the transcript is empty"
+        else:
+            report.checked.append(law)
+            report.broken += [(law, what) for what in _CHECKS[law](logged)]
+    return report
+
+
+def _numbered(logged: Sequence[Logged]) -> Iterator[str]:
+    last: dict[int, int] = defaultdict(int)
+    last_within: dict[tuple[int, str], int] = defaultdict(int)
+    for origin, event in logged:
+        if isinstance(event, Mark):
+            continue
+        order = id(origin)
+        if event.seq != last[order] + 1:
+            yield f"seq {last[order] + 1} was to come, and {event!r} came"
+        last[order] = event.seq
+        if event.inference is not None and event.inference_seq:
+            within = order, event.inference
+            if event.inference_seq != last_within[within] + 1:
+                yield f"inference_seq {last_within[within] + 1} of {event.inference} was to come, and {event!r} came"
+            last_within[within] = event.inference_seq
+
+
+def _ordered(logged: Sequence[Logged]) -> Iterator[str]:
+    states: dict[tuple[int, str], State] = {}
+    for origin, event in logged:
+        if event.inference is None or not event.inference_seq:
+            continue
+        within = id(origin), event.inference
+        state = states.get(within, "idle")
+        after = next_state(state, event.type)
+        if after is None:
+            yield f"{event.type} comes while {event.inference} is {state}: {event!r}"
+        else:
+            states[within] = after
+    for (_, inference), state in states.items():
+        if state == "running":
+            yield f"{inference} has no terminal event"
+
+
+def _caused(logged: Sequence[Logged]) -> Iterator[str]:
+    for _, event in logged:
+        if event.cause is not None and event.cause >= event.seq:
+            yield f"{event!r} is caused by seq {event.cause}, which does not come before it"
+
+
+def _joined(logged: Sequence[Logged]) -> Iterator[str]:
+    folds: dict[tuple[int, str], Fold] = {}
+    for origin, event in logged:
+        if event.inference is None or not event.inference_seq:
+            continue
+        said = folds.setdefault((id(origin), event.inference), Fold())
+        if isinstance(event, InferenceAborted) and event.partial != said.text:
+            yield f"{event.inference}: the deltas say {said.text!r}, the partial of the abort {event.partial!r}"
+        said.add(event)
+    for (_, inference), said in folds.items():
+        yield from (f"{inference}: {what}" for what in said.contradictions)
+
+
+_CHECKS: Final[Mapping[int, Callable[[Sequence[Logged]], Iterator[str]]]] = {
+    1: _numbered,
+    2: _ordered,
+    4: _caused,
+    5: _joined,
+}
+
+_NO_EVIDENCE: Final[Mapping[int, str]] = {
+    3: "deliveries are not logged",
+    6: "when abort() returned is not logged",
+    7: "deliveries are not logged",
+    8: "no tool was run by the runtime",
+    9: "it compares two runs",
+    10: "it compares two runs",
+    11: "deliveries are not logged",
+}

@@ -1,0 +1,255 @@
+"""The one log of a test: everything that happened, in order, with times. What writes to it and what reads it meet here."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from pytest_streamrt.clock import NS, VirtualClock, active_clock, now_ns
+from pytest_streamrt.errors import TranscriptError
+from pytest_streamrt.events.fold import fold
+from pytest_streamrt.events.types import Event, Mark, stamp
+from pytest_streamrt.providers import detect
+from pytest_streamrt.transcript.exchange import Exchange
+from pytest_streamrt.transcript.expect import Expectation
+from pytest_streamrt.transcript.laws import LawReport, check_laws
+from pytest_streamrt.transcript.marbles import draw_marbles
+
+if TYPE_CHECKING:
+    pass
+
+__all__ = ["Transcript"]
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """One thing that was logged: an event, or what happened on an exchange, to be decoded when read."""
+
+    ns: int
+    origin: object
+    happening: object
+
+
+class _Tests:
+    """The test itself, as the origin of its marks."""
+
+
+_TEST: Final = _Tests()
+
+
+class Transcript:
+    """Everything that happened in a test, in order. Under pytest, the fixture `transcript` is the test's own.
+
+    Environments, fakes, cassettes and the test's own marks all write to it; nothing is ever changed or removed. Bytes of
+    HTTP streams are logged as they pass and decoded when somebody reads.
+
+    Times are seconds since the transcript began: since it was made, or since virtual time was switched on after that.
+    """
+
+    def __init__(self) -> None:
+        self._clock: VirtualClock | None = active_clock()
+        self._began = now_ns()
+        self._entries: list[_Entry] = []
+        self._read_entries = 0
+        self._events: list[Event] = []
+        self._origins: list[object] = []  # of each event: the environment, exchange or test that numbered it
+        self._numbers: dict[int, tuple[int, int]] = {}  # of each exchange: the last seq and inference_seq given
+        self._exchanges: list[Exchange] = []
+        self._names: dict[str, int] = {}
+        self._chains: list[Expectation] = []
+
+    def __repr__(self) -> str:
+        return f"<Transcript of {len(self.events)} events from {', '.join(self.sources) or 'nobody'}>"
+
+    # Writing.
+
+    @property
+    def virtual(self) -> bool:
+        """Whether its times are virtual, and so mean the same on every run."""
+        return self._clock is not None
+
+    def elapsed(self) -> float:
+        """Seconds since it began."""
+        return self._elapsed_ns() / NS
+
+    def log(self, event: Event, origin: object) -> None:
+        """Write down a stamped event. `origin` is who numbered it: events of one origin are one order."""
+        self._append(event, origin)
+
+    def note(self, exchange: Exchange, happening: object) -> None:
+        """Write down something that happened on an exchange. For `Exchange` alone."""
+        self._append(happening, exchange)
+
+    def begin_exchange(
+        self, method: str, url: str, body: bytes = b"", *, inference: str | None = None, instant: bool = False
+    ) -> Exchange:
+        """Log that an HTTP request is being made. The exchange that is returned takes down the rest.
+
+        Args:
+            method: the HTTP method.
+            url: the request's URL.
+            body: the request's body.
+            inference: the id of the runtime's inference that makes the request, if one does.
+            instant: whether it is a recording played without its times.
+        """
+        name = detect(method, url) or "http"
+        if inference is None:
+            number = self._names[name] = self._names.get(name, 0) + 1
+            source = name if number == 1 else f"{name}#{number}"
+        else:
+            source = inference.rpartition("/")[0]
+        exchange = Exchange(self, source, method=method, url=url, body=body, inference=inference, instant=instant)
+        self._exchanges.append(exchange)
+        return exchange
+
+    def mark(self, name: str) -> Mark:
+        """Name this point in time, for ``expect(…, since=mark)``."""
+        mark = Mark(name, time=self.elapsed(), source="test")
+        self._append(mark, _TEST)
+        return mark
+
+    # Reading.
+
+    @property
+    def events(self) -> tuple[Event, ...]:
+        """Every event so far, in the order in which it happened."""
+        self._read()
+        return tuple(self._events)
+
+    @property
+    def exchanges(self) -> tuple[Exchange, ...]:
+        """Every HTTP exchange so far, in the order of the requests."""
+        return tuple(self._exchanges)
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """Everyone who has emitted an event, in order of appearance; marks have no source worth naming."""
+        return tuple(dict.fromkeys(event.source for event in self.events if not isinstance(event, Mark)))
+
+    def of(self, source: str) -> tuple[Event, ...]:
+        """The events of one source.
+
+        Raises:
+            TranscriptError: there is no such source; it says which there are.
+        """
+        events = tuple(event for event in self.events if event.source == source)
+        if not events:
+            there = ", ".join(self.sources) or "none: nothing was logged"
+            msg = f"the transcript has no source {source!r}; it has: {there}"
+            raise TranscriptError(msg)
+        return events
+
+    def text(self, source: str) -> str:
+        """All the text that a source said. For its reasoning, tool calls and usage: ``fold(transcript.of(source))``."""
+        return fold(self.of(source)).text
+
+    def expect(self, source: str, *, since: Mark | None = None) -> Expectation:
+        """Begin a chain of expectations on a source, from its beginning, or from a mark on.
+
+        Each step consumes what it expects, and fails at once where something else comes. A chain is to end with
+        `nothing_more()` or `rest()`; under pytest, one that does not fails the test at its end.
+        """
+        __tracebackhide__ = True
+        frame = sys._getframe(1)
+        location = f"{Path(frame.f_code.co_filename).name}:{frame.f_lineno}"
+        chain = Expectation(self, source, location=location, since=since)
+        self._chains.append(chain)
+        return chain
+
+    def unfinished(self) -> list[str]:
+        """What is wrong with the chains begun so far: those that say neither `nothing_more()` nor `rest()`."""
+        return [
+            f"the chain of expectations on {chain.source!r} at {chain.location} is not finished: end it with "
+            ".nothing_more(), or with .rest() if what follows does not matter"
+            for chain in self._chains
+            if not chain.finished
+        ]
+
+    def assert_lawful(self, skip: Collection[int] = ()) -> LawReport:
+        """Check the laws of the runtime that this transcript has evidence for; see "Laws" in the documentation.
+
+        Args:
+            skip: numbers of laws not to check.
+
+        Returns:
+            Which laws were checked, and which could not be, and why.
+
+        Raises:
+            AssertionError: a law is broken; it says which, by which events.
+        """
+        __tracebackhide__ = True
+        self._read()
+        report = check_laws(list(zip(self._origins, self._events, strict=True)), skip)
+        if report.broken:
+            raise AssertionError(str(report))
+        return report
+
+    def marbles(self, frame: float | None = None) -> str:
+        """Draw it: a line for each source on one time axis, with a legend. See `draw_marbles` for the signs.
+
+        Args:
+            frame: seconds for each column; by default what makes the drawing fit.
+        """
+        return draw_marbles(self.events, frame)
+
+    def untimed(self, source: str) -> str | None:
+        """Why times of that source mean nothing, or None if they do."""
+        if not self.virtual:
+            return (
+                "the test ran on real time, where no two runs agree. Put it on virtual time: @pytest.mark.virtual_time"
+            )
+        if any(exchange.instant and exchange.source == source for exchange in self._exchanges):
+            return (
+                f"{source!r} was replayed instantly, without its recorded times. "
+                'Replay it with them: @pytest.mark.streamrt(timing="recorded")'
+            )
+        return None
+
+    def _append(self, happening: object, origin: object) -> None:
+        clock = active_clock()
+        if clock is not None:
+            clock.progress()
+        self._entries.append(_Entry(self._elapsed_ns(), origin, happening))
+
+    def _elapsed_ns(self) -> int:
+        clock = active_clock()
+        if clock is None:
+            # After virtual time has been switched off, what is left of a test happens at its last instant.
+            return now_ns() - self._began if self._clock is None else self._clock.ns - self._began
+        if clock is not self._clock:
+            self._clock, self._began = clock, 0  # it begins anew with the clock of the test's body
+        return clock.ns - self._began
+
+    def _read(self) -> None:
+        """Decode what has been logged since the last time."""
+        while self._read_entries < len(self._entries):
+            entry = self._entries[self._read_entries]
+            self._read_entries += 1
+            for event in self._events_of(entry):
+                self._events.append(event)
+                self._origins.append(entry.origin)
+
+    def _events_of(self, entry: _Entry) -> Iterator[Event]:
+        if not isinstance(entry.origin, Exchange):
+            assert isinstance(entry.happening, Event)
+            yield entry.happening
+            return
+        exchange = entry.origin
+        for event in exchange.read(entry.happening):
+            seq, inference_seq = self._numbers.get(id(exchange), (0, 0))
+            seq += 1
+            of_inference = exchange.inference is None and not event.type.startswith("exchange.")
+            inference_seq += of_inference
+            self._numbers[id(exchange)] = seq, inference_seq
+            yield stamp(
+                event,
+                seq=seq,
+                time=entry.ns / NS,
+                source=exchange.source,
+                inference=exchange.inference or exchange.source,
+                inference_seq=inference_seq if of_inference else 0,
+                round=1 if of_inference else 0,
+            )
