@@ -41,8 +41,8 @@ def virtual_time(
         msg = "virtual_time(): virtual time is on already; use the clock that runs, through the fixture virtual_clock"
         raise ClockError(msg)
     clock = clock or VirtualClock(ClockOptions(max_virtual=max_virtual, max_events=max_events))
-    scope = anyio.CancelScope()
     with _drive(clock) as cancel_soon:
+        scope = anyio.CancelScope()
         set_active(clock)
         clock.started = True
         clock._cancel_body = lambda: cancel_soon(scope.cancel)

@@ -123,6 +123,7 @@ class FakeModel:
             if step.piece is not None:
                 self._emitted += 1
                 self._tell_watchers()
+        await turn()  # whoever decides on the last delta acts before the end
         for event in player.end():
             yield event
 

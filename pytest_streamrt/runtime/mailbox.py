@@ -39,11 +39,6 @@ class Mailbox:
         """Whether everything has been heard, and handled."""
         return not self._queue and not self._handling
 
-    @property
-    def empty(self) -> bool:
-        """Whether everything has been heard, though the last of it may still be being handled."""
-        return not self._queue
-
     def put(self, source: Participant, event: Event) -> None:
         """Append an event. Never waits: it is streams that wait, before they ask for more."""
         if self._closed:

@@ -1,0 +1,290 @@
+"""Virtual time on both backends: sleeps, timeouts, turns and threads, exact to the nanosecond."""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+
+import anyio
+import anyio.lowlevel
+import anyio.from_thread
+import anyio.to_thread
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pytest_streamrt import ClockError, virtual_time
+from pytest_streamrt.clock import active_clock, sleep_until, turn
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_a_sleep_takes_exactly_its_time_and_no_real_time():
+    began = time.monotonic()
+    with virtual_time() as clock:
+        await anyio.sleep(3_600)
+
+        assert clock.ns == 3_600_000_000_000
+    assert time.monotonic() - began < 60
+
+
+async def test_a_hundred_thousand_sleeps_do_not_drift():
+    with virtual_time() as clock:
+        for _ in range(100_000):
+            await anyio.sleep(0.05)
+
+        assert clock.ns == 5_000_000_000_000
+
+
+async def test_a_timeout_ends_at_its_moment():
+    with virtual_time() as clock:
+        with anyio.move_on_after(2.5) as scope:
+            await anyio.sleep_forever()
+
+        assert scope.cancelled_caught
+        assert clock.ns == 2_500_000_000
+
+
+async def test_what_ends_before_its_timeout_is_not_delayed_by_it():
+    with virtual_time() as clock:
+        with anyio.fail_after(60):
+            await anyio.sleep(1)
+
+        assert clock.ns == 1_000_000_000
+
+
+async def test_sleepers_wake_in_the_order_of_their_times_and_equal_ones_in_the_order_of_asking():
+    woken = []
+
+    async def sleeper(name: int) -> None:
+        await anyio.sleep(0.25 * (name % 4))
+        await anyio.sleep(1 - 0.25 * (name % 4))
+        woken.append(name)
+
+    with virtual_time() as clock:
+        async with anyio.create_task_group() as tasks:
+            for name in range(12):
+                tasks.start_soon(sleeper, name)
+
+        assert clock.ns == 1_000_000_000
+    assert woken == [0, 4, 8, 1, 5, 9, 2, 6, 10, 3, 7, 11]
+
+
+@given(delays=st.lists(st.integers(0, 2_000), min_size=1, max_size=12))
+async def test_every_sleeper_wakes_at_its_own_nanosecond(delays):
+    woken = []
+
+    async def sleeper(name: int, milliseconds: int) -> None:
+        await anyio.sleep(milliseconds / 1_000)
+        woken.append((active_clock().ns, name))
+
+    with virtual_time():
+        async with anyio.create_task_group() as tasks:
+            for name, delay in enumerate(delays):
+                tasks.start_soon(sleeper, name, delay)
+
+    assert woken == sorted((delay * 1_000_000, name) for name, delay in enumerate(delays))
+
+
+async def test_the_clock_of_the_loop_and_of_anyio_is_the_virtual_one():
+    with virtual_time() as clock:
+        before = anyio.current_time()
+        await anyio.sleep(7)
+
+        assert anyio.current_time() - before == 7
+        assert clock.now == 7
+
+
+async def test_time_is_real_again_afterwards():
+    with virtual_time():
+        await anyio.sleep(3_600)
+    began = anyio.current_time()
+
+    await anyio.sleep(0.001)
+
+    assert 0 < anyio.current_time() - began < 60
+    assert active_clock() is None
+
+
+async def test_a_turn_comes_when_nothing_else_can_run_and_takes_no_time():
+    order = []
+
+    async def source() -> None:
+        for i in range(3):
+            await turn()
+            order.append(f"delta {i}")
+
+    async def reader() -> None:
+        for _ in range(10):
+            await anyio.lowlevel.checkpoint()
+        order.append("reader done")
+
+    with virtual_time() as clock:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(source)
+            tasks.start_soon(reader)
+
+        assert clock.ns == 0
+    assert order == ["reader done", "delta 0", "delta 1", "delta 2"]
+
+
+async def test_turns_are_granted_one_at_a_time_in_the_order_of_asking():
+    order = []
+
+    async def source(name: str) -> None:
+        for i in range(3):
+            await turn()
+            order.append(f"{name}{i}")
+            await anyio.lowlevel.checkpoint()
+            order.append(f"after {name}{i}")
+
+    with virtual_time():
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(source, "a")
+            tasks.start_soon(source, "b")
+
+    expected = [f"{prefix}{name}{i}" for i in range(3) for name in "ab" for prefix in ("", "after ")]
+    assert order == expected
+
+
+async def test_a_cancelled_waiter_does_not_use_up_a_turn():
+    order = []
+
+    async def source(name: str) -> None:
+        await turn()
+        order.append(name)
+
+    with virtual_time():
+        async with anyio.create_task_group() as tasks:
+            with anyio.CancelScope() as scope:
+                tasks.start_soon(source, "second")
+                scope.cancel()
+                await turn()
+    assert order == ["second"]
+
+
+async def test_settle_waits_for_every_turn_at_this_instant():
+    order = []
+
+    async def source() -> None:
+        for i in range(3):
+            await turn()
+            order.append(i)
+        await anyio.sleep(1)
+        order.append("later")
+
+    with virtual_time() as clock:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(source)
+            await clock.settle()
+            order.append("settled")
+
+    assert order == [0, 1, 2, "settled", "later"]
+
+
+async def test_on_real_time_a_turn_lets_others_run():
+    others = []
+
+    async def other() -> None:
+        others.append("ran")
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(other)
+        await turn()
+        await turn()  # trio may let this task go first once, not twice
+
+        assert others == ["ran"]
+
+
+async def test_time_stands_still_while_a_worker_thread_is_at_work():
+    release = threading.Event()
+
+    async def let_it_go() -> None:
+        release.set()
+
+    with virtual_time() as clock:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(anyio.sleep, 5)
+            tasks.start_soon(let_it_go)
+            await anyio.to_thread.run_sync(release.wait)
+
+            assert clock.ns == 0
+        assert clock.ns == 5_000_000_000
+
+
+async def test_time_stands_still_while_it_is_held():
+    with virtual_time() as clock:
+        done = anyio.Event()
+        runner = anyio.lowlevel.current_token()
+
+        def work_outside() -> None:
+            anyio.from_thread.run_sync(done.set, token=runner)
+
+        with clock.hold():
+            thread = threading.Thread(target=work_outside)
+            thread.start()
+            await done.wait()
+        thread.join()
+
+        assert clock.ns == 0
+
+
+async def test_advance_moves_the_time_at_once():
+    with virtual_time() as clock:
+        woken = anyio.Event()
+
+        async def sleeper() -> None:
+            await anyio.sleep(10)
+            woken.set()
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(sleeper)
+            await clock.settle()
+            clock.advance(10)
+            assert clock.now == 10
+            assert not woken.is_set()
+            await woken.wait()
+
+        assert clock.now == 10
+
+
+@pytest.mark.parametrize("seconds", [-1, math.nan])
+async def test_time_does_not_run_backwards(seconds):
+    with virtual_time() as clock, pytest.raises(ClockError, match="does not run backwards"):
+        clock.advance(seconds)
+
+
+async def test_sleep_until_a_moment_that_has_passed_does_not_wait():
+    with virtual_time() as clock:
+        await anyio.sleep(2)
+        await sleep_until(1_000_000_000)
+
+        assert clock.now == 2
+
+
+async def test_virtual_time_cannot_be_switched_on_twice():
+    with virtual_time(), pytest.raises(ClockError, match="on already"), virtual_time():
+        pass
+
+
+async def test_each_use_begins_at_zero():
+    with virtual_time() as first:
+        await anyio.sleep(3)
+    with virtual_time() as second:
+        await anyio.sleep(1)
+
+        assert (first.now, second.now) == (3, 1)
+
+
+async def test_a_clock_that_does_not_run_says_so():
+    with virtual_time() as clock:
+        pass
+
+    with pytest.raises(ClockError, match="not running"):
+        await clock.turn()
+
+
+def test_without_an_event_loop_there_is_nothing_to_drive():
+    with pytest.raises(ClockError, match="there is none here"), virtual_time():
+        pass
