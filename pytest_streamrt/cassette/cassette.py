@@ -10,6 +10,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Final, Literal, get_args
 
+from pytest_streamrt import wire
 from pytest_streamrt.cassette import matching
 from pytest_streamrt.cassette.format import (
     Interaction,
@@ -30,7 +31,7 @@ from pytest_streamrt.errors import CassetteError, CassetteMiss
 from pytest_streamrt.runtime.acting import acting
 from pytest_streamrt.transcript.exchange import Exchange, How
 from pytest_streamrt.transcript.log import Transcript
-from pytest_streamrt.wire.chunks import Cut, rechunk
+from pytest_streamrt.wire import Cut
 
 __all__ = ["Cassette", "RecordMode", "Timing", "use_cassette"]
 
@@ -64,6 +65,10 @@ class Cassette:
         if timing not in ("auto", "instant", "recorded") and not (isinstance(timing, int | float) and timing > 0):
             msg = f'a cassette\'s timing is "auto", "instant", "recorded" or a factor above 0, not {timing!r}'
             raise CassetteError(msg)
+        try:
+            wire.rechunk(b"", cut)
+        except ValueError as error:
+            raise CassetteError(str(error)) from None
         self.path = path
         self.mode = mode
         self.transcript = transcript
@@ -188,7 +193,7 @@ class Cassette:
         reached = 0
         arrival = iter(arrivals)
         upto, at = next(arrival, (0, 0))
-        for data in rechunk((chunk.data for chunk in interaction.chunks), self._cut):
+        for data in wire.rechunk((chunk.data for chunk in interaction.chunks), self._cut):
             reached += len(data)
             while reached > upto:
                 upto, at = next(arrival)

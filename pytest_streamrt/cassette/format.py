@@ -104,7 +104,7 @@ def load_cassette(path: Path) -> list[Interaction]:
             _read_line(_parse(line), interactions)
         except _LineError as error:
             raise _damaged(path, number, str(error)) from None
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError) as error:
             what = f"it lacks {error}" if isinstance(error, KeyError) else str(error)
             raise _damaged(path, number, f"this is no line of a cassette: {_quote(line)} ({what})") from None
     for interaction in interactions.values():
@@ -238,7 +238,10 @@ def _read_line(line: dict[str, Any], interactions: dict[object, Interaction]) ->
 
 
 def _headers(pairs: Iterable[Any]) -> Headers:
-    return tuple((str(name), str(value)) for name, value in pairs)
+    headers = tuple((str(name), str(value)) for name, value in pairs)
+    for name, value in headers:
+        f"{name}{value}".encode("latin-1")  # what is no header must not be found out in the middle of a test
+    return headers
 
 
 def _body(request: Mapping[str, Any]) -> bytes:

@@ -49,6 +49,7 @@ class Playback:
         self._name = name
         self._began = now_ns()
         self._delivered = 0
+        self._over = False
         timeout = request.extensions.get("timeout", {}).get("read")
         self._patience = None if timeout is None else round(timeout * NS)
 
@@ -62,22 +63,28 @@ class Playback:
         await self._wait_async(self.interaction.response_at)
         return self._response(is_async=True)
 
-    def body(self) -> Iterator[bytes]:
-        """The body, to a sync client."""
-        for chunk in self.chunks:
-            self._wait(chunk.at)
-            yield self._deliver(chunk)
-        self._wait(self.interaction.end_at)
-        self._finish()
+    def next(self) -> bytes | None:
+        """The body's next chunk, to a sync client; None at its end."""
+        if self._delivered < len(self.chunks):
+            self._wait(self.chunks[self._delivered].at)
+            return self._deliver()
+        if not self._over:
+            self._over = True
+            self._wait(self.interaction.end_at)
+            self._finish()
+        return None
 
-    async def body_async(self) -> AsyncIterator[bytes]:
-        """The body, to an async client."""
-        for chunk in self.chunks:
-            await self._wait_async(chunk.at)
+    async def next_async(self) -> bytes | None:
+        """The body's next chunk, to an async client; None at its end."""
+        if self._delivered < len(self.chunks):
+            await self._wait_async(self.chunks[self._delivered].at)
             await turn()  # whoever decides on the chunk before this one acts before it comes
-            yield self._deliver(chunk)
-        await self._wait_async(self.interaction.end_at)
-        self._finish()
+            return self._deliver()
+        if not self._over:
+            self._over = True
+            await self._wait_async(self.interaction.end_at)
+            self._finish()
+        return None
 
     def close(self, how: How = "client", message: str = "") -> None:
         """The exchange has ended: by the client, unless something else ended it before. Acts at once."""
@@ -101,7 +108,8 @@ class Playback:
             request=self._request,
         )
 
-    def _deliver(self, chunk: RecordedChunk) -> bytes:
+    def _deliver(self) -> bytes:
+        chunk = self.chunks[self._delivered]
         self._delivered += 1
         if self._exchange is not None:
             self._exchange.chunk(chunk.data)
@@ -160,6 +168,9 @@ class Playback:
         return error
 
 
+# Iterators, and not generators: an SDK may leave one unfinished, and trio warns of each generator it finds so.
+
+
 @cache
 def _bodies(library: ModuleType) -> tuple[Any, Any]:
     class Body(library.SyncByteStream):  # type: ignore[name-defined,misc]
@@ -167,7 +178,13 @@ def _bodies(library: ModuleType) -> tuple[Any, Any]:
             self._playback = playback
 
         def __iter__(self) -> Iterator[bytes]:
-            return self._playback.body()
+            return self
+
+        def __next__(self) -> bytes:
+            chunk = self._playback.next()
+            if chunk is None:
+                raise StopIteration
+            return chunk
 
         def close(self) -> None:
             self._playback.close()
@@ -177,7 +194,13 @@ def _bodies(library: ModuleType) -> tuple[Any, Any]:
             self._playback = playback
 
         def __aiter__(self) -> AsyncIterator[bytes]:
-            return self._playback.body_async()
+            return self
+
+        async def __anext__(self) -> bytes:
+            chunk = await self._playback.next_async()
+            if chunk is None:
+                raise StopAsyncIteration
+            return chunk
 
         async def aclose(self) -> None:
             self._playback.close()

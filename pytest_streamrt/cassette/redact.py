@@ -11,11 +11,12 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, unquote, urlencode, urlsplit, urlunsplit
 
 __all__ = ["PLACEHOLDER", "Redaction"]
 
 PLACEHOLDER: Final = "[redacted]"
+_IN_URL: Final = "redacted"  # brackets have a meaning there
 
 _SECRET_HEADERS: Final = frozenset(
     {
@@ -65,20 +66,22 @@ class Redaction:
         parts = urlsplit(url)
         host = parts.netloc.rpartition("@")[2]
         if "@" in parts.netloc:
-            host = f"{PLACEHOLDER}@{host}"
+            host = f"{_IN_URL}@{host}"
         query = parts.query
         if query:
             pairs = parse_qsl(query, keep_blank_values=True)
             secret = _SECRET_PARAMETERS | self.parameters
             if any(name.lower() in secret for name, _ in pairs):
-                query = urlencode([(n, PLACEHOLDER if n.lower() in secret else v) for n, v in pairs], safe="[]")
+                query = urlencode([(n, _IN_URL if n.lower() in secret else v) for n, v in pairs])
         return urlunsplit((parts.scheme, host, parts.path, query, parts.fragment))
 
     def secrets(self, headers: Iterable[tuple[str, str]], url: str) -> set[str]:
         """The values that were taken out of these headers and this URL, and those of the environment."""
         found = {word for name, value in headers if self._is_secret(name) for word in value.split()}
         secret = _SECRET_PARAMETERS | self.parameters
-        found |= {value for name, value in parse_qsl(urlsplit(url).query) if name.lower() in secret}
+        parts = urlsplit(url)
+        found |= {value for name, value in parse_qsl(parts.query) if name.lower() in secret}
+        found |= {unquote(value) for value in (parts.username, parts.password) if value}
         return {value for value in found if len(value) >= _SHORTEST} | secrets_of_environment(os.environ)
 
     def text(self, text: str, secrets: Iterable[str]) -> str:

@@ -28,13 +28,13 @@ class Interceptor(Protocol):
     """Somebody who answers requests instead of the network, or passes them on and watches."""
 
     def handle(self, library: ModuleType, request: Request, forward: Callable[[], Response]) -> Response:
-        """Answer a request of a sync client; `forward()` sends it to the network."""
+        """Answer a request of a sync client; `forward()` passes it on."""
         ...
 
     async def handle_async(
         self, library: ModuleType, request: Request, forward: Callable[[], Awaitable[Response]]
     ) -> Response:
-        """Answer a request of an async client; ``await forward()`` sends it to the network."""
+        """Answer a request of an async client; ``await forward()`` passes it on."""
         ...
 
 
@@ -44,7 +44,10 @@ _originals: list[tuple[type, str, Any]] = []
 
 @contextmanager
 def intercept(interceptor: Interceptor) -> Iterator[None]:
-    """Have every request answered by that interceptor while the block runs; the innermost one has the word."""
+    """Have every request answered by that interceptor while the block runs.
+
+    The innermost has the first word; what it forwards goes to the next one out, and from the outermost to the network.
+    """
     if not _interceptors:
         _patch()
     _interceptors.append(interceptor)
@@ -80,7 +83,12 @@ def _unpatch() -> None:
 def _sync_handler(library: ModuleType) -> Callable[[Any], Any]:
     def make(original: Any) -> Any:
         def handle_request(self: Any, request: Request) -> Response:
-            return _interceptors[-1].handle(library, request, lambda: original(self, request))
+            def answer(depth: int) -> Response:
+                if depth == 0:
+                    return original(self, request)
+                return _interceptors[depth - 1].handle(library, request, lambda: answer(depth - 1))
+
+            return answer(len(_interceptors))
 
         return handle_request
 
@@ -90,7 +98,12 @@ def _sync_handler(library: ModuleType) -> Callable[[Any], Any]:
 def _async_handler(library: ModuleType) -> Callable[[Any], Any]:
     def make(original: Any) -> Any:
         async def handle_async_request(self: Any, request: Request) -> Response:
-            return await _interceptors[-1].handle_async(library, request, lambda: original(self, request))
+            async def answer(depth: int) -> Response:
+                if depth == 0:
+                    return await original(self, request)
+                return await _interceptors[depth - 1].handle_async(library, request, lambda: answer(depth - 1))
+
+            return await answer(len(_interceptors))
 
         return handle_async_request
 

@@ -6,14 +6,12 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from functools import cache
 from types import ModuleType
-from typing import Any, Final, Protocol
+from typing import Any, Protocol
 
 from pytest_streamrt.clock import active_clock
 from pytest_streamrt.transcript.exchange import How
 
 __all__ = ["Tape", "how_it_ended", "live", "tee"]
-
-_END: Final = b""  # no chunk is empty
 
 
 class Tape(Protocol):
@@ -50,22 +48,31 @@ def live() -> AbstractContextManager[None]:
     return clock.hold() if clock is not None else nullcontext()
 
 
+# Iterators, and not generators: an SDK may leave one unfinished, and trio warns of each generator it finds so.
+
+
 @cache
 def _kinds(library: ModuleType) -> tuple[Any, Any]:
     class Tee(library.SyncByteStream):  # type: ignore[name-defined,misc]
         def __init__(self, stream: Any, tape: Tape) -> None:
             self._stream = stream
+            self._chunks = iter(stream)
             self._tape = tape
 
         def __iter__(self) -> Iterator[bytes]:
+            return self
+
+        def __next__(self) -> bytes:
             try:
-                for chunk in self._stream:
-                    self._tape.chunk(chunk)
-                    yield chunk
+                chunk: bytes = next(self._chunks)
+            except StopIteration:
+                self._tape.ended("complete")
+                raise
             except Exception as error:
                 self._tape.ended(how_it_ended(error), error)
                 raise
-            self._tape.ended("complete")
+            self._tape.chunk(chunk)
+            return chunk
 
         def close(self) -> None:
             self._tape.ended("client")
@@ -74,22 +81,24 @@ def _kinds(library: ModuleType) -> tuple[Any, Any]:
     class AsyncTee(library.AsyncByteStream):  # type: ignore[name-defined,misc]
         def __init__(self, stream: Any, tape: Tape) -> None:
             self._stream = stream
+            self._chunks = aiter(stream)
             self._tape = tape
 
-        async def __aiter__(self) -> AsyncIterator[bytes]:
-            chunks = self._stream.__aiter__()
+        def __aiter__(self) -> AsyncIterator[bytes]:
+            return self
+
+        async def __anext__(self) -> bytes:
             try:
-                while True:
-                    with live():
-                        chunk = await anext(chunks, _END)
-                    if not chunk:
-                        break
-                    self._tape.chunk(chunk)
-                    yield chunk
+                with live():
+                    chunk: bytes = await anext(self._chunks)
+            except StopAsyncIteration:
+                self._tape.ended("complete")
+                raise
             except Exception as error:
                 self._tape.ended(how_it_ended(error), error)
                 raise
-            self._tape.ended("complete")
+            self._tape.chunk(chunk)
+            return chunk
 
         async def aclose(self) -> None:
             # Taken down before the first await: SDKs close a response inside a cancelled scope.

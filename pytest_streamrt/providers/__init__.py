@@ -45,7 +45,10 @@ def detect(method: str, url: str, body: Mapping[str, Any] | None = None) -> str 
     del body
     if method.upper() != "POST":
         return None
-    path = urlsplit(url).path.rstrip("/")
+    try:
+        path = urlsplit(url).path.rstrip("/")
+    except ValueError:  # no URL at all; whoever opens it will say so
+        return None
     return next((d.name for d in DIALECTS.values() if path.endswith(d.paths)), None)
 
 

@@ -147,9 +147,8 @@ class Expectation:
             try:
                 parsed = json.loads(text or "{}")
             except ValueError as error:
-                raise self._failure(
-                    f"{what} with arguments {arguments!r}", f"arguments that are not JSON: {text!r} ({error})"
-                )
+                seen = f"arguments that are not JSON: {text!r} ({error})"
+                raise self._failure(f"{what} with arguments {arguments!r}", seen) from None
             if parsed != arguments:
                 raise self._failure(f"{what} with arguments {arguments!r}", f"the arguments {parsed!r}")
         return self._time(what, [started, *pieces], times)

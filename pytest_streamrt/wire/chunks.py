@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 from pytest_streamrt.wire.sse import SSEDecoder
 
 __all__ = ["Cut", "rechunk"]
 
-Cut = Literal["recorded", "whole", "event", "byte"] | int
+CutName = Literal["recorded", "whole", "event", "byte"]
+Cut = CutName | int
 """How to cut: a name, or the seed of random cuts."""
 
 # Small sizes cut inside characters, escapes and line ends; the large ones put several events into one chunk.
@@ -29,6 +30,10 @@ def rechunk(data: bytes | Iterable[bytes], how: Cut) -> list[bytes]:
     Raises:
         ValueError: `how` is none of these.
     """
+    is_seed = isinstance(how, int) and not isinstance(how, bool)
+    if not is_seed and how not in get_args(CutName):
+        msg = f'rechunk: cut "recorded", "whole", "event", "byte" or by an integer seed, not {how!r}'
+        raise ValueError(msg)
     chunks = [data] if isinstance(data, bytes) else list(data)
     if how == "recorded":
         return [chunk for chunk in chunks if chunk]
@@ -42,14 +47,11 @@ def rechunk(data: bytes | Iterable[bytes], how: Cut) -> list[bytes]:
         return [frame.raw for frame in (*decoder.feed(whole), *decoder.close())]
     if how == "byte":
         return [whole[i : i + 1] for i in range(len(whole))]
-    if isinstance(how, int) and not isinstance(how, bool):
-        rng = random.Random(how)  # noqa: S311 - a repeatable cut, not a secret
-        cuts: list[bytes] = []
-        at = 0
-        while at < len(whole):
-            size = rng.choice(_RANDOM_SIZES)
-            cuts.append(whole[at : at + size])
-            at += size
-        return cuts
-    msg = f'rechunk: cut "recorded", "whole", "event", "byte" or by an integer seed, not {how!r}'
-    raise ValueError(msg)
+    rng = random.Random(how)  # noqa: S311 - a repeatable cut, not a secret
+    cuts: list[bytes] = []
+    at = 0
+    while at < len(whole):
+        size = rng.choice(_RANDOM_SIZES)
+        cuts.append(whole[at : at + size])
+        at += size
+    return cuts

@@ -133,6 +133,9 @@ async def test_what_comes_after_is_not_affected():
 
 
 async def test_swallowing_the_cancellation_does_not_help():
-    with pytest.raises(VirtualTimeStuck, match="deadlock"), virtual_time():
-        with contextlib.suppress(BaseException):  # what careless code does
-            await anyio.Event().wait()
+    with (
+        pytest.raises(VirtualTimeStuck, match="deadlock"),
+        virtual_time(),
+        contextlib.suppress(BaseException),  # what careless code does
+    ):
+        await anyio.Event().wait()

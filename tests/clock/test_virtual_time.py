@@ -7,8 +7,8 @@ import threading
 import time
 
 import anyio
-import anyio.lowlevel
 import anyio.from_thread
+import anyio.lowlevel
 import anyio.to_thread
 import pytest
 from hypothesis import given
