@@ -43,8 +43,9 @@ class Server:
         self.url = ""
         self.answers: list[Answer] = []
         self.requests: list[dict[str, Any]] = []
+        self.asked = threading.Event()
         self.client_gone = threading.Event()
-        self._steps: asyncio.Semaphore | None = None
+        self._steps = asyncio.Semaphore(0)
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def enqueue(self, *answers: Answer) -> None:
@@ -55,26 +56,26 @@ class Server:
         """Let a stepwise answer send its next chunks."""
         assert self._loop is not None
         for _ in range(n):
-            self._loop.call_soon_threadsafe(self._release)
+            self._loop.call_soon_threadsafe(self._steps.release)
 
-    def _release(self) -> None:
-        assert self._steps is not None
-        self._steps.release()
+    def started(self, loop: asyncio.AbstractEventLoop) -> None:
+        """The server runs, on that loop."""
+        self._loop = loop
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """The ASGI application."""
-        self._loop = asyncio.get_running_loop()
-        self._steps = asyncio.Semaphore(0)
         body = b""
         while True:
             message = await receive()
             body += message.get("body", b"")
             if not message.get("more_body"):
                 break
-        self.requests.append({"path": scope["path"], "headers": dict(scope["headers"]), "body": body})
+        headers = dict(scope["headers"])
+        self.requests.append({"path": scope["path"], "headers": headers, "body": body, "client": scope["client"]})
+        self.asked.set()
         answer = self.answers.pop(0)
-        headers = [(name.encode(), value.encode()) for name, value in answer.headers.items()]
-        await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+        head = [(name.encode(), value.encode()) for name, value in answer.headers.items()]
+        await send({"type": "http.response.start", "status": answer.status, "headers": head})
         watch = asyncio.create_task(self._watch(receive))
         try:
             for chunk in answer.chunks:
@@ -108,7 +109,7 @@ def serve() -> Iterator[Server]:
     app.url = f"http://127.0.0.1:{listener.getsockname()[1]}/v1"
     server = uvicorn.Server(uvicorn.Config(app, lifespan="off", log_level="critical"))
     started = threading.Event()
-    thread = threading.Thread(target=_run, args=(server, listener, started), name="loopback server")
+    thread = threading.Thread(target=_run, args=(app, server, listener, started), name="loopback server")
     thread.start()
     try:
         assert started.wait(PATIENCE)
@@ -120,11 +121,12 @@ def serve() -> Iterator[Server]:
         listener.close()
 
 
-def _run(server: uvicorn.Server, listener: socket.socket, started: threading.Event) -> None:
+def _run(app: Server, server: uvicorn.Server, listener: socket.socket, started: threading.Event) -> None:
     async def main() -> None:
         task = asyncio.create_task(server.serve(sockets=[listener]))
         while not server.started and not task.done():
             await asyncio.sleep(0)
+        app.started(asyncio.get_running_loop())
         started.set()
         await task
 

@@ -6,6 +6,7 @@ stream's bytes are taken from it raw, so that the runtime and a test see exactly
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import AsyncIterator, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Final
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["OpenAIChatModel", "OpenAIResponsesModel"]
 
+_DRAIN: Final = 0.1  # seconds to wait for the end of a body after the provider's last event
 _HTTP_LIBRARIES: Final = ("httpx", "httpx2")
 
 
@@ -53,8 +55,9 @@ class _OpenAIModel:
         request = self._request(context)
         try:
             response = await request.__aenter__()
+            chunks = response.http_response.aiter_bytes()
             try:
-                async for chunk in response.iter_bytes():
+                async for chunk in chunks:
                     for event in decoder.feed(chunk):
                         yield event
                     if decoder.ended:
@@ -62,9 +65,9 @@ class _OpenAIModel:
                 for event in decoder.close():
                     yield event
             finally:
-                with anyio.CancelScope(
-                    shield=True
-                ):  # an abort comes as a cancellation; the socket is closed all the same
+                # An abort comes as a cancellation, and the socket is to be closed all the same.
+                with anyio.CancelScope(shield=True):
+                    await _finish(chunks, complete=decoder.ended)
                     await request.__aexit__(None, None, None)
         except StreamError as error:
             for event in error.events:
@@ -140,6 +143,20 @@ def responses_input(items: Sequence[Item]) -> list[dict[str, Any]]:
             case _:
                 continue
     return result
+
+
+async def _finish(chunks: AsyncIterator[bytes], *, complete: bool) -> None:
+    """Bring a body that is not wanted any more to its end.
+
+    After the provider's last event little or nothing is left: it is read, for a moment, so that the connection can be
+    used again. Otherwise the HTTP library's own generators are ended from inside, by a cancellation: closed from outside,
+    they would be left to the garbage collector, and trio warns of each.
+    """
+    with anyio.move_on_after(_DRAIN if complete else None) as scope, contextlib.suppress(Exception):
+        if not complete:
+            scope.cancel()
+        async for _ in chunks:
+            pass
 
 
 def _whose_fault(error: Exception) -> Any:
