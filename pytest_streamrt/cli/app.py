@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from pytest_streamrt import __version__
-from pytest_streamrt.errors import StreamrtError
+from pytest_streamrt.errors import CassetteMiss, StreamrtError
 
 __all__ = ["streamrt"]
 
@@ -32,7 +32,7 @@ def demo(backend: str) -> None:
         click.echo(run_demo(backend))
     except ModuleNotFoundError as error:
         raise click.ClickException(_missing(error)) from None
-    except StreamrtError as error:
+    except (StreamrtError, CassetteMiss) as error:
         raise click.ClickException(str(error)) from None
 
 

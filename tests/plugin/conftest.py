@@ -1,0 +1,48 @@
+"""A user's project in an empty folder, in which pytest is run for real, in a process of its own."""
+
+from __future__ import annotations
+
+import pytest
+
+INI = """
+[pytest]
+addopts = -p no:cacheprovider -p no:randomly --strict-markers
+asyncio_default_fixture_loop_scope = function
+filterwarnings = error
+"""
+
+
+@pytest.fixture
+def project(pytester, monkeypatch):
+    """Write test files with ``project.write(…)``, and run them with ``project.run(…)``."""
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    pytester.makefile(".ini", pytest=INI)
+    return Project(pytester, monkeypatch)
+
+
+class Project:
+    """The user's folder."""
+
+    def __init__(self, pytester, monkeypatch):
+        self.path = pytester.path
+        self._pytester = pytester
+        self._monkeypatch = monkeypatch
+
+    def write(self, source, name="test_mine"):
+        """Write a test file."""
+        self._pytester.makepyfile(**{name: source})
+
+    def ini(self, line):
+        """Add a line to the configuration."""
+        ini = self.path / "pytest.ini"
+        ini.write_text(f"{ini.read_text()}\n{line}\n")
+
+    def run(self, *arguments):
+        """Run pytest; gives its result, with `stdout` and `assert_outcomes`."""
+        return self._pytester.runpytest_subprocess(*arguments)
+
+    def record(self, *arguments, mode="once"):
+        """Run pytest in a mode that records, which needs a key."""
+        with self._monkeypatch.context() as patched:
+            patched.setenv("OPENAI_API_KEY", "sk-real-0123456789abcdef")
+            return self.run(*arguments, *([f"--streamrt-record={mode}"] if mode else []))

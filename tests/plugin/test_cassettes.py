@@ -1,0 +1,296 @@
+"""The marker `streamrt`: the marker alone is enough to record and to play, and what goes wrong is said."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from pytest_streamrt import script
+from pytest_streamrt.providers import encode
+from tests.loopback import Answer
+
+FUNCTION = """
+    import os
+    import openai
+
+    async def answer(question):
+        client = openai.AsyncOpenAI(base_url={url!r})
+        said = []
+        async with client:
+            stream = await client.chat.completions.create(
+                model="m", messages=[{{"role": "user", "content": question}}], stream=True
+            )
+            async for chunk in stream:
+                said.append(chunk.choices[0].delta.content or "")
+        return "".join(said)
+"""
+
+TEST = """
+    import pytest
+    from mine import answer
+
+    @pytest.mark.asyncio
+    @pytest.mark.virtual_time
+    @pytest.mark.streamrt
+    async def test_answer(transcript):
+        assert await answer("Capital of France?") == "Paris."
+        transcript.expect("openai.chat").text("Paris.").completed().nothing_more()
+"""
+
+CASSETTE = "cassettes/test_mine/test_answer.jsonl"
+
+
+@pytest.fixture
+def recorded(project, server):
+    """A project whose cassette has been recorded."""
+    project.write(FUNCTION.format(url=server.url), "mine")
+    project.write(TEST)
+    server.enqueue(Answer(encode(script("Par", "is."), "openai.chat")))
+    project.record().assert_outcomes(passed=1)
+    return project
+
+
+def test_it_records_beside_the_test_and_plays_without_a_network_or_a_key(recorded, server):
+    assert (recorded.path / CASSETTE).exists()
+
+    recorded.run().assert_outcomes(passed=1)
+
+    assert len(server.requests) == 1
+
+
+def test_without_a_cassette_the_test_fails_and_says_how_to_record_it(project, server):
+    project.write(FUNCTION.format(url=server.url), "mine")
+    project.write(TEST)
+
+    result = project.run()
+
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*the cassette does not exist. Record it: pytest --streamrt-record=once*"])
+    assert server.requests == []
+
+
+def test_a_miss_that_the_agent_swallows_fails_the_test_all_the_same(recorded):
+    recorded.write("""
+        import pytest
+        from mine import answer
+
+        @pytest.mark.asyncio
+        @pytest.mark.streamrt(cassette="test_mine/test_answer")
+        async def test_answer():
+            await answer("Capital of France?")
+            try:
+                await answer("Capital of Spain?")
+            except BaseException:
+                pass
+    """)
+
+    result = recorded.run()
+
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*body.messages*content: recorded 'Capital of France?', now 'Capital of Spain?'*"])
+
+
+def test_recordings_that_are_never_played_fail_the_test(recorded):
+    recorded.write("""
+        import pytest
+        from mine import answer
+
+        @pytest.mark.asyncio
+        @pytest.mark.streamrt(cassette="two")
+        async def test_answer():
+            await answer("Capital of France?")
+    """)
+    one = (recorded.path / CASSETTE).read_text().splitlines()
+    again = [line.replace('"id": 1', '"id": 2') for line in one[1:]]
+    (recorded.path / "cassettes" / "two.jsonl").write_text("\n".join([*one, *again]) + "\n")
+
+    result = recorded.run()
+
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["1 of 2 recordings in *two.jsonl were never played:", "    POST http*"])
+
+
+def test_a_marked_test_that_makes_no_request_fails(recorded):
+    recorded.write("""
+        import pytest
+
+        @pytest.mark.streamrt(cassette="test_mine/test_answer")
+        def test_answer():
+            pass
+    """)
+
+    result = recorded.run()
+
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*made no HTTP request that it saw*aiohttp, requests*"])
+
+
+def test_a_damaged_cassette_is_named_with_its_line(recorded):
+    path = recorded.path / CASSETTE
+    path.write_text(path.read_text()[:-9])
+
+    result = recorded.run()
+
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(
+        ["*test_answer.jsonl is damaged at line *: the file is cut short inside its last line*"]
+    )
+    assert "cassette/format.py" not in result.stdout.str()
+
+
+def test_vcr_and_streamrt_on_one_test_is_an_error(project):
+    project.ini("markers =\n    vcr: of another plugin")
+    project.write("""
+        import pytest
+
+        @pytest.mark.vcr
+        @pytest.mark.streamrt
+        def test_it():
+            pass
+    """)
+
+    result = project.run()
+
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["*marked both vcr and streamrt*"])
+
+
+def test_two_tests_that_record_one_cassette_are_stopped(project, server):
+    project.write(FUNCTION.format(url=server.url), "mine")
+    project.write("""
+        import pytest
+        from mine import answer
+
+        pytestmark = [pytest.mark.asyncio, pytest.mark.streamrt(cassette="shared")]
+
+        async def test_one():
+            await answer("one")
+
+        async def test_two():
+            await answer("two")
+    """)
+    server.enqueue(*(Answer(encode(script(text), "openai.chat")) for text in "ab"))
+
+    result = project.record(mode="rewrite")
+
+    result.assert_outcomes(passed=1, errors=1)
+    result.stdout.fnmatch_lines(["*shared.jsonl is being recorded by test_mine.py::test_one in this run already*"])
+
+
+def test_a_failing_assertion_does_not_discard_a_recording(project, server):
+    project.write(FUNCTION.format(url=server.url), "mine")
+    project.write(TEST.replace('"Paris."', '"Rome."'))
+    server.enqueue(Answer(encode(script("Paris."), "openai.chat")))
+
+    project.record().assert_outcomes(failed=1)
+
+    assert (project.path / CASSETTE).exists()
+
+
+def test_cassettes_can_lie_elsewhere(recorded):
+    (recorded.path / "cassettes").rename(recorded.path / "nightly")
+
+    recorded.run("--streamrt-cassette-dir=nightly").assert_outcomes(passed=1)
+    recorded.ini("streamrt_cassette_dir = nightly")
+    recorded.run().assert_outcomes(passed=1)
+
+
+def test_the_mode_can_stand_in_the_configuration_and_the_command_line_wins(recorded, server):
+    recorded.ini("streamrt_record = rewrite")
+    recorded.run("--streamrt-record=none").assert_outcomes(passed=1)
+    assert len(server.requests) == 1
+    server.enqueue(Answer(encode(script("Paris."), "openai.chat")))
+
+    recorded.record(mode=None).assert_outcomes(passed=1)
+
+    assert len(server.requests) == 2
+
+
+def test_an_unknown_mode_is_refused(project):
+    project.write("def test_it(): pass")
+
+    result = project.run("--streamrt-record=sometimes")
+
+    assert result.ret == 4
+    result.stderr.fnmatch_lines(["*--streamrt-record: invalid choice: 'sometimes'*"])
+
+
+@pytest.mark.parametrize(
+    ("test", "path"),
+    [
+        ("test_it[a/b c]", "test_it[a%2Fb%20c].jsonl"),
+        ("TestIt.test_it", "TestIt.test_it.jsonl"),
+    ],
+)
+def test_the_name_of_the_file_tells_tests_apart(test, path, project, server):
+    project.write(FUNCTION.format(url=server.url), "mine")
+    in_class = test.startswith("TestIt")
+    project.write(
+        f"""
+        import pytest
+        from mine import answer
+
+        class TestIt:
+            pytestmark = [pytest.mark.asyncio, pytest.mark.streamrt]
+
+            async def test_it(self):
+                await answer("x")
+        """
+        if in_class
+        else """
+        import pytest
+        from mine import answer
+
+        @pytest.mark.asyncio
+        @pytest.mark.streamrt
+        @pytest.mark.parametrize("name", ["a/b c"])
+        async def test_it(name):
+            await answer("x")
+        """
+    )
+    server.enqueue(Answer(encode(script("a"), "openai.chat")))
+
+    project.record().assert_outcomes(passed=1)
+
+    assert [each.name for each in (project.path / "cassettes" / "test_mine").iterdir()] == [path]
+
+
+def test_both_backends_of_anyio_share_a_cassette(project, server):
+    project.write(FUNCTION.format(url=server.url), "mine")
+    project.write(TEST.replace("pytest.mark.asyncio", "pytest.mark.anyio"))
+    server.enqueue(Answer(encode(script("Paris."), "openai.chat")))
+
+    # The OpenAI client leaves generators of its own behind at [DONE], and trio warns of them.
+    project.record("-W", "ignore::pytest.PytestUnraisableExceptionWarning").assert_outcomes(passed=2)
+
+    assert (project.path / CASSETTE).exists()
+    assert len(server.requests) == 1
+
+
+def test_the_fixture_opens_the_cassette_too(recorded):
+    recorded.write("""
+        import pytest
+        from mine import answer
+
+        @pytest.mark.asyncio
+        @pytest.mark.virtual_time
+        @pytest.mark.streamrt(cassette="test_mine/test_answer", timing=10, rechunk="byte")
+        async def test_answer(stream_cassette, virtual_clock):
+            await answer("Capital of France?")
+            (recorded,) = stream_cassette.interactions
+            assert virtual_clock.ns <= (recorded.end_at - recorded.at) * 100
+    """)
+
+    recorded.run().assert_outcomes(passed=1)
+
+
+def test_no_secret_is_in_the_file(recorded):
+    lines = [json.loads(line) for line in (recorded.path / CASSETTE).read_text().splitlines()]
+
+    headers = {name.lower(): value for name, value in lines[1]["request"]["headers"]}
+    assert headers["authorization"] == "[redacted]"
+
+
+def test_under_xdist_the_same(recorded):
+    recorded.run("-n2").assert_outcomes(passed=1)
