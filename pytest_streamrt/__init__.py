@@ -13,6 +13,7 @@ from pytest_streamrt.script import script
 if TYPE_CHECKING:
     from pytest_streamrt.cassette import Cassette, use_cassette
     from pytest_streamrt.clock import VirtualClock, virtual_time
+    from pytest_streamrt.edge import StreamingASGITransport
     from pytest_streamrt.errors import (
         CassetteError,
         CassetteMiss,
@@ -46,6 +47,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "cassette": ("Cassette", "use_cassette"),
     "clock": ("VirtualClock", "virtual_time"),
+    "edge": ("StreamingASGITransport",),
     "errors": (
         "CassetteError",
         "CassetteMiss",
@@ -89,6 +91,7 @@ __all__ = [
     "ScriptError",
     "Signal",
     "StreamError",
+    "StreamingASGITransport",
     "StreamrtError",
     "Transcript",
     "TranscriptError",

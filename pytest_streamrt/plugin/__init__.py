@@ -11,9 +11,16 @@ from typing import Any
 
 import pytest
 
-from pytest_streamrt.plugin.fixtures import environment, stream_cassette, transcript, virtual_clock
+from pytest_streamrt.plugin.fixtures import (
+    asgi_client,
+    environment,
+    stream_cassette,
+    transcript,
+    transcript_snapshot,
+    virtual_clock,
+)
 
-__all__ = ["environment", "stream_cassette", "transcript", "virtual_clock"]
+__all__ = ["asgi_client", "environment", "stream_cassette", "transcript", "transcript_snapshot", "virtual_clock"]
 
 _VIRTUAL_TIME = (
     "virtual_time(max_virtual=86400, max_events=100000): run this async test on virtual time: sleeps and timeouts take no "

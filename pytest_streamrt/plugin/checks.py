@@ -32,8 +32,11 @@ def add_transcript(item: pytest.Item, report: pytest.TestReport) -> None:
     transcript = state_of(item).transcript_made
     if transcript is None or any(title == _SECTION for title, _ in report.sections):
         return
-    if transcript.events:
-        report.sections.append((_SECTION, transcript.marbles()))
+    from pytest_streamrt.report import failure_section
+
+    section = failure_section(transcript)
+    if section:
+        report.sections.append((_SECTION, section))
 
 
 def _cassette_problem(state: TestState) -> str | None:

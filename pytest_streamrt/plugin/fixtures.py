@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
     from pytest_streamrt.runtime import Environment, Participant
     from pytest_streamrt.transcript import Transcript
 
-__all__ = ["environment", "stream_cassette", "transcript", "virtual_clock"]
+__all__ = ["asgi_client", "environment", "stream_cassette", "transcript", "transcript_snapshot", "virtual_clock"]
 
 
 @pytest.fixture
@@ -53,3 +55,30 @@ def stream_cassette(request: pytest.FixtureRequest) -> Cassette:
     from pytest_streamrt.plugin.cassettes import open_cassette
 
     return open_cassette(request.node)
+
+
+@pytest.fixture
+def asgi_client() -> Callable[..., Any]:
+    """Makes an httpx2 (or httpx) AsyncClient that runs an ASGI app in process, and streams: asgi_client(app)."""
+    from pytest_streamrt.edge import StreamingASGITransport
+
+    library = next((name for name in ("httpx2", "httpx") if importlib.util.find_spec(name) is not None), None)
+    if library is None:
+        pytest.fail("asgi_client needs an HTTP client: pip install httpx2", pytrace=False)
+    client: Any = importlib.import_module(library).AsyncClient
+
+    def asgi_client(app: Any, *, base_url: str = "http://testserver", **options: Any) -> Any:
+        """A client of that app; the options are those of `StreamingASGITransport`."""
+        return client(transport=StreamingASGITransport(app, **options), base_url=base_url)
+
+    return asgi_client
+
+
+@pytest.fixture
+def transcript_snapshot(request: pytest.FixtureRequest) -> Any:
+    """Compare the transcript with a kept one: assert transcript == transcript_snapshot. Update: --snapshot-update."""
+    if not request.config.pluginmanager.has_plugin("syrupy"):
+        pytest.fail("transcript_snapshot needs syrupy: pip install 'pytest-streamrt[syrupy]'", pytrace=False)
+    from pytest_streamrt.report.snapshot import TranscriptSnapshotExtension
+
+    return request.getfixturevalue("snapshot").use_extension(TranscriptSnapshotExtension)

@@ -227,7 +227,7 @@ def test_the_name_of_the_file_tells_tests_apart(test, path, project, server):
     project.write(FUNCTION.format(url=server.url), "mine")
     in_class = test.startswith("TestIt")
     project.write(
-        f"""
+        """
         import pytest
         from mine import answer
 

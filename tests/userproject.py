@@ -1,4 +1,4 @@
-"""A user's project in an empty folder, in which pytest is run for real, in a process of its own."""
+"""A user's project in an empty folder, in which pytest is run for real, in a process of its own: the fixture `project`."""
 
 from __future__ import annotations
 

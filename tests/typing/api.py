@@ -1,0 +1,87 @@
+"""The public surface as a type checker sees it: never run, only checked, by mypy and pyright in strict mode."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import assert_type
+
+from pytest_streamrt import (
+    Agent,
+    Environment,
+    FakeModel,
+    Inference,
+    Observer,
+    Outcome,
+    Participant,
+    Script,
+    Signal,
+    Transcript,
+    VirtualClock,
+    disconnect,
+    fold,
+    reasoning,
+    script,
+    tool_call,
+    use_cassette,
+    virtual_time,
+)
+from pytest_streamrt.events import Event, Fold, ModelMessage, TextDelta, ToolCall
+from pytest_streamrt.providers import decode, encode
+from pytest_streamrt.wire import ServerSentEvent, SSEDecoder, rechunk
+
+PLAN = script("a", reasoning("b"), tool_call("t", {"x": 1}), disconnect(), every=0.05)
+assert_type(PLAN, Script)
+assert_type(script(script.tool_call("t", {}), script.stall(), ttft=1, tps=20, jitter=0.1, seed=1).text, str)
+
+
+class Reviewer(Agent):
+    """Overrides handlers with their full types."""
+
+    async def on_external_event(self, source: Participant, event: Event) -> None:
+        """Narrow an event by its class."""
+        if isinstance(event, TextDelta):
+            assert_type(event.text, str)
+            if event.inference is not None:
+                await self.abort(event.inference, reason=event.text)
+
+    async def on_external_model_message(self, source: Participant, item: ModelMessage) -> None:
+        """Take an item."""
+        assert_type(item.text, str)
+
+
+async def runtime() -> None:
+    """The runtime."""
+    agent = Reviewer("agent", model=FakeModel(PLAN))
+    async with Environment(agent, Observer("log"), transcript=Transcript()) as room:
+        inference = agent.infer("Hi", deadline=2.5, max_deltas=10)
+        assert_type(inference, Inference)
+        assert_type(await inference, Outcome)
+        await inference.abort("enough", by="me")
+        room.emit(Signal("ping", {"n": 1}))
+        await room.settled()
+
+
+async def tests(transcript: Transcript, virtual_clock: VirtualClock) -> None:
+    """What a test does."""
+    chain = transcript.expect("agent").text("a", at=0.1, within=0.2).reasoning(contains="b")
+    chain.tool_call("t", arguments={"x": 1}).deltas(2).aborted(by="x", reason="y").nothing_more()
+    assert_type(transcript.text("agent"), str)
+    assert_type(transcript.assert_lawful(skip=[1]).checked, list[int])
+    assert_type(transcript.marbles(frame=0.01), str)
+    with virtual_time(max_virtual=10) as clock:
+        assert_type(clock, VirtualClock)
+        await clock.turn()
+    with use_cassette(Path("x.jsonl"), record="once", timing=2.0, rechunk="byte") as cassette:
+        assert_type(cassette.requests, int)
+    assert_type(virtual_clock.now, float)
+
+
+def pure() -> None:
+    """The layers without I/O."""
+    events = decode(b"".join(encode(PLAN, "openai.chat")), "openai.chat")
+    assert_type(events, list[Event])
+    said = fold(events)
+    assert_type(said, Fold)
+    assert_type(said.tool_calls, list[ToolCall])
+    assert_type(SSEDecoder("sdk").feed(b""), list[ServerSentEvent])
+    assert_type(rechunk(b"", 7), list[bytes])
