@@ -22,10 +22,13 @@ from pytest_streamrt.transcript.explain import show_event
 __all__ = ["draw_marbles"]
 
 _WIDTH: Final = 96  # columns of a line, before the drawing is folded into several blocks
-_LONGEST_WAIT: Final = 20  # columns that the longest wait takes by default
+_COMFORTABLE: Final = 72  # columns that a drawing fills by default, where that does not stretch it
+_LONGEST_WAIT: Final = 32  # columns of the longest wait by default
+_LEAST_WAITING: Final = 24  # columns of waiting by default, however many signs there are
 _MANY: Final = 24  # letters from which on runs of deltas are drawn as one
 _RUN: Final = 4  # deltas in a row that are a run
-_LEGEND_TEXT: Final = 160  # characters of a run's text in the legend
+_LEGEND_HEAD: Final = 32  # characters of a run's text in the legend, from its beginning
+_LEGEND_TAIL: Final = 24  # and from its end: an abort is about what came last
 _ENDS: Final = {"inference.completed": "|", "inference.aborted": "!", "inference.failed": "#"}
 _LETTERED: Final = DELTAS | {"citation", "signal", "tool.result", "tool_call.started", "mark"}
 _LETTERS: Final = string.ascii_lowercase + string.ascii_uppercase
@@ -50,7 +53,7 @@ def draw_marbles(events: Sequence[Event], frame: float | None = None) -> str:
 
     Args:
         events: the events of a transcript, in order.
-        frame: seconds for each column of waiting; by default the longest wait takes 20 columns.
+        frame: seconds for each column of waiting; by default what makes the drawing about 72 columns wide.
     """
     marbles = _marbles(events)
     if not marbles:
@@ -59,7 +62,7 @@ def draw_marbles(events: Sequence[Event], frame: float | None = None) -> str:
     sources = list(dict.fromkeys(marble.source for marble in marbles))
     cells = _cells(marbles)
     widths = {ns: max(1, *(len(cells[source, ns]) for source in sources)) for ns in instants}
-    gaps = _gaps(instants, frame)
+    gaps = _gaps(instants, sum(widths.values()), frame)
     lines = {source: _line(source, marbles, instants, cells, widths, gaps) for source in sources}
     margin = max(_columns(source) for source in sources) + 2
     drawing = _folded({"t": _ruler(instants, widths, gaps), **lines}, margin)
@@ -120,13 +123,17 @@ def _cells(marbles: Sequence[_Marble]) -> dict[tuple[str, int], str]:
     return signs
 
 
-def _gaps(instants: Sequence[int], frame: float | None) -> list[int]:
-    """Columns of waiting before each instant."""
+def _gaps(instants: Sequence[int], signs: int, frame: float | None) -> list[int]:
+    """Columns of waiting before each instant, where signs take up so many."""
     waits = [later - earlier for earlier, later in pairwise(instants)]
     if frame is not None and not frame > 0:
         msg = f"marbles(frame={frame}): a column takes a time in seconds above 0"
         raise ValueError(msg)
-    frame_ns = max(round(frame * NS) if frame is not None else max(waits, default=0) // _LONGEST_WAIT, 1)
+    if frame is not None:
+        frame_ns = max(round(frame * NS), 1)
+    else:
+        room = max(_COMFORTABLE - signs, _LEAST_WAITING)
+        frame_ns = max(sum(waits) // room, max(waits, default=0) // _LONGEST_WAIT, 1)
     return [0, *(max(round(wait / frame_ns) - 1, 0) for wait in waits)]
 
 
@@ -193,8 +200,9 @@ def _legend(marbles: Sequence[_Marble], margin: int) -> list[str]:
         if len(marble.events) > 1:
             when += f" to {marble.last_ns / NS:.9f}"
             said = "".join(_said(event) for event in marble.events)
-            quoted = repr(said if len(said) <= _LEGEND_TEXT else f"{said[:_LEGEND_TEXT]}…")
-            what = f"{len(marble.events)} x {marble.events[0].type} {quoted}"
+            if len(said) > _LEGEND_HEAD + _LEGEND_TAIL:
+                said = f"{said[:_LEGEND_HEAD]}…{said[-_LEGEND_TAIL:]}"
+            what = f"{len(marble.events)} x {marble.events[0].type} {said!r}"
         lines.append(f"{_pad(marble.source, margin)}{marble.sign}  {when}  {what}")
     return lines
 

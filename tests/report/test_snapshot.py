@@ -27,8 +27,8 @@ async def test_it_is_marbles_and_then_an_event_a_line():
     transcript = await say(script("Hel", tool_call("t", {"a": 1}), usage(1, 2), every=0.5))
 
     assert snapshot_text(transcript) == (
-        "t    0                   0.5                 1\n"
-        "bot  ^-------------------a-------------------(bc|)\n"
+        "t    0                               0.5                             1\n"
+        "bot  ^-------------------------------a-------------------------------(bc|)\n"
         "\n"
         "bot  a   0.500000000  text.delta 'Hel'\n"
         "bot  b   1.000000000  tool_call.started 't'\n"
