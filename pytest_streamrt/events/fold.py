@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Final
 
 from pytest_streamrt.events.items import FunctionCall, Item, ModelMessage, Reasoning
 from pytest_streamrt.events.types import (
@@ -67,6 +68,16 @@ class _Call(_Part):
         return FunctionCall(self.id, self.name, "".join(self.text), self.choice)
 
 
+# What an item's fields are called where its deltas contradict it.
+_NAMES: Final = {
+    ("model_message", "text"): "text",
+    ("model_message", "refusal"): "refusal",
+    ("reasoning", "text"): "reasoning",
+    ("reasoning", "summary"): "reasoning summary",
+    ("function_call", "arguments"): "arguments",
+}
+
+
 class Fold:
     """Adds up events as they come: `add` each, and read what has been said so far at any time.
 
@@ -101,8 +112,10 @@ class Fold:
             self._usage[event.inference, event.round] = TokenUsage(event.input_tokens, event.output_tokens)
         elif isinstance(event, InferenceCompleted):
             self.finish_reason = event.finish_reason
-        elif isinstance(event, InferenceAborted) and event.usage is not None and not self._usage:
-            self._usage[event.inference, 0] = event.usage
+        elif isinstance(event, InferenceAborted) and event.usage is not None:
+            known = any(inference == event.inference for inference, _ in self._usage)
+            if not known:
+                self._usage[event.inference, 0] = event.usage
 
     @property
     def text(self) -> str:
@@ -183,27 +196,34 @@ class Fold:
 
     def _complete(self, item: Item) -> None:
         self._items.append(item)
-        for part in self._parts:
-            if part.done:
-                continue
-            if isinstance(item, ModelMessage) and isinstance(part, _Message) and part.choice == item.choice:
-                said = part.finish()
-                self._compare("text", said.text, item.text)
-                self._compare("refusal", said.refusal, item.refusal)
-            elif isinstance(item, Reasoning) and isinstance(part, _Thought) and part.choice == item.choice:
-                thought = part.finish()
-                self._compare("reasoning", thought.text, item.text)
-                self._compare("reasoning summary", thought.summary, item.summary)
-            elif isinstance(item, FunctionCall) and isinstance(part, _Call) and part.id == item.id:
-                self._compare(f"arguments of {item.name}", "".join(part.text), item.arguments)
-            else:
-                continue
-            part.done = True
+        candidates = [part for part in self._parts if not part.done and _may_be(part, item)]
+        if not candidates:
             return
+        # An item does not say which deltas are its own: of several that are open, those that say the same are meant.
+        part = next((part for part in candidates if part.finish() == item), candidates[0])
+        part.done = True
+        said = part.finish()
+        for type_, name in _NAMES:
+            if type_ == item.type:
+                of = f" of {item.name}" if isinstance(item, FunctionCall) else ""
+                self._compare(f"{_NAMES[item.type, name]}{of}", getattr(said, name), getattr(item, name))
 
     def _compare(self, what: str, deltas: str, item: str) -> None:
-        if deltas != item:
+        if deltas != item and _joined(deltas) != _joined(item):
             self.contradictions.append(f"the deltas of the {what} say {deltas!r}, the finished item {item!r}")
+
+
+def _may_be(part: _Message | _Thought | _Call, item: Item) -> bool:
+    """Whether an item may be what that part became."""
+    if isinstance(item, FunctionCall):
+        return isinstance(part, _Call) and part.id == item.id
+    kind = {ModelMessage: _Message, Reasoning: _Thought}.get(type(item))
+    return kind is not None and isinstance(part, kind) and part.choice == getattr(item, "choice", 0)
+
+
+def _joined(text: str) -> str:
+    """The text with halves of a character that deltas have parted put together, as in the finished item."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")
 
 
 def fold(events: Iterable[Event]) -> Fold:

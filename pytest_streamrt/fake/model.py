@@ -163,7 +163,7 @@ class _Player:
             case ToolCallPart():
                 if step.first:
                     yield from self._finish()
-                    self._call = part.id or f"call_{self._calls}"
+                    self._call = part.id or ""
                     self._calls += 1
                     yield ToolCallStarted(self._call, part.name)
                 yield ToolCallDelta(self._call, piece)

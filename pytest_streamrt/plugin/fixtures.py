@@ -59,7 +59,7 @@ def stream_cassette(request: pytest.FixtureRequest) -> Cassette:
 
 @pytest.fixture
 def asgi_client() -> Callable[..., Any]:
-    """Makes an httpx2 (or httpx) AsyncClient that runs an ASGI app in process, and streams: asgi_client(app)."""
+    """Makes clients (of httpx2, or httpx) for an ASGI app that is run in process, and streams."""
     from pytest_streamrt.edge import StreamingASGITransport
 
     library = next((name for name in ("httpx2", "httpx") if importlib.util.find_spec(name) is not None), None)

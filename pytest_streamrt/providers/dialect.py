@@ -13,6 +13,7 @@ from typing import Any, Final, Protocol
 
 from pytest_streamrt.errors import ScriptError, StreamError
 from pytest_streamrt.events.types import Event
+from pytest_streamrt.providers.fields import Malformed
 from pytest_streamrt.script.build import Script, Step
 from pytest_streamrt.script.parts import Disconnect, ErrorPart, Stall
 from pytest_streamrt.wire.sse import ServerSentEvent, SSEDecoder, encode_event
@@ -113,6 +114,8 @@ class Decoder:
         """
         if self._error is not None:
             raise self._error
+        if self._mapper.ended:
+            return []
         self._fed += len(data)
         events: list[Event] = []
         try:
@@ -164,13 +167,12 @@ class Decoder:
         Raises:
             StreamError: the body is not a JSON object.
         """
+        shown = body.decode(errors="replace")
+        data = self._object(shown, 0, body)
         try:
-            data = json.loads(body)
-        except ValueError as error:
-            raise self._not_json(body.decode(errors="replace"), 0, error) from None
-        if not isinstance(data, dict):
-            raise self._not_json(body.decode(errors="replace"), 0, "not an object")
-        return self._mapper.whole(data)
+            return self._mapper.whole(data)
+        except Malformed as error:
+            raise self._malformed(shown, 0, error) from None
 
     def _map(self, sse: ServerSentEvent, events: list[Event]) -> None:
         if not sse.dispatched or not sse.data or self._mapper.ended:
@@ -178,16 +180,26 @@ class Decoder:
         if sse.data.startswith("[DONE]"):
             events.extend(self._mapper.done())
             return
+        data = self._object(sse.data, sse.offset, sse.data)
         try:
-            data = json.loads(sse.data)
-        except ValueError as error:
-            raise self._not_json(sse.data, sse.offset, error) from None
-        if not isinstance(data, dict):
-            raise self._not_json(sse.data, sse.offset, "not an object")
-        events.extend(self._mapper.push(data, sse.event))
+            events.extend(self._mapper.push(data, sse.event))
+        except Malformed as error:
+            raise self._malformed(sse.data, sse.offset, error) from None
 
-    def _not_json(self, text: str, offset: int, why: object) -> StreamError:
-        msg = f"{self._name}: the data of the event at byte {offset} is not a JSON object: {_quote(text)} ({why})"
+    def _object(self, shown: str, offset: int, source: str | bytes) -> dict[str, Any]:
+        why: object = "not an object"
+        try:
+            data = json.loads(source)
+        except (ValueError, RecursionError) as error:
+            why = error
+        else:
+            if isinstance(data, dict):
+                return data
+        msg = f"{self._name}: the data of the event at byte {offset} is not a JSON object: {_quote(shown)} ({why})"
+        raise StreamError(msg, offset=offset)
+
+    def _malformed(self, shown: str, offset: int, why: Malformed) -> StreamError:
+        msg = f"{self._name}: the event at byte {offset} is not one of this API: {why}: {_quote(shown)}"
         return StreamError(msg, offset=offset)
 
 

@@ -7,7 +7,8 @@ Mistral, OpenRouter, Perplexity, vLLM, llama.cpp, Azure), the mapper reads what 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 from pytest_streamrt.events.fold import Fold
@@ -27,6 +28,7 @@ from pytest_streamrt.events.types import (
     Usage,
 )
 from pytest_streamrt.providers.dialect import Dialect, frame
+from pytest_streamrt.providers.fields import Malformed, count, object_of, objects, text
 from pytest_streamrt.script.build import Step
 from pytest_streamrt.script.parts import ErrorPart, ReasoningPart, RefusalPart, TextPart, ToolCallPart, UsagePart
 
@@ -34,8 +36,23 @@ __all__ = ["CHAT"]
 
 _NAME: Final = "openai.chat"
 
-# What a delta may hold that is mapped, or says nothing: all else becomes a provider.event.
-_KNOWN: Final = frozenset(
+# What is mapped, or says nothing of the answer; all else becomes a provider.event.
+_KNOWN_AT_TOP: Final = frozenset(
+    {
+        "choices",
+        "created",
+        "error",
+        "id",
+        "model",
+        "object",
+        "obfuscation",
+        "provider",
+        "service_tier",
+        "system_fingerprint",
+        "usage",
+    }
+)
+_KNOWN_IN_DELTA: Final = frozenset(
     {
         "annotations",
         "content",
@@ -50,41 +67,55 @@ _KNOWN: Final = frozenset(
 )
 
 
+@dataclass
+class _Call:
+    """A tool call in the making."""
+
+    id: str
+    name: str = ""
+    arguments: str = ""
+    started: bool = False
+
+
 class _ChatMapper:
     def __init__(self) -> None:
         self.ended = False
         self._started = False
         self._fold = Fold()
         self._finish: dict[int, str] = {}
-        self._calls: dict[tuple[int, object], str] = {}  # (choice, index) -> the id of the call being written there
-        self._usage: Mapping[str, Any] | None = None
+        self._calls: dict[tuple[int, object], _Call] = {}  # by choice and index: the call that is being written there
+        self._ids = 0
+        self._last_usage: Mapping[str, Any] = {}
+        self._last_rest: Mapping[str, Any] = {}
 
     def push(self, data: Mapping[str, Any], name: str | None) -> list[Event]:
         events: list[Event] = []
         if not self._started:
-            self._started = True
-            events.append(InferenceStarted(data.get("model") or None, data.get("id") or None))
+            events.append(InferenceStarted(text(data, "model") or None, text(data, "id") or None))
         if data.get("error"):
-            self.ended = True
+            self._started = self.ended = True
             events.append(InferenceFailure("provider", _error_text(data["error"]), self._fold.text))
             return events
-        known = len(events)
-        choices = data.get("choices") or []
-        for choice in choices:
-            self._choice(choice, events)
-        usage = data.get("usage")
-        if isinstance(usage, dict) and usage != self._usage:
-            self._usage = usage
-            events.append(_usage(usage))
-        if not choices and len(events) == known:
-            events.append(ProviderEvent(_NAME, name, dict(data)))
+        for choice in objects(data, "choices"):
+            events.extend(self._choice(choice))
+        usage = object_of(data, "usage")
+        if usage and usage != self._last_usage:
+            self._last_usage = usage
+            read, written = count(usage, "prompt_tokens"), count(usage, "completion_tokens")
+            events.append(Usage(read, written, usage))
+        rest = {key: value for key, value in data.items() if key not in _KNOWN_AT_TOP and value}
+        if rest and rest != self._last_rest:  # some repeat the same in every chunk
+            self._last_rest = rest
+            events.append(ProviderEvent(_NAME, name, rest))
+        self._started = True
         return events
 
     def done(self) -> list[Event]:
         self.ended = True
-        closing: list[Event] = [ItemCompleted(item) for item in self._fold.open_items]
-        if not self._started:
-            closing.insert(0, InferenceStarted())
+        closing: list[Event] = [] if self._started else [InferenceStarted()]
+        for (choice, _), call in self._calls.items():
+            closing.extend(self._kept(self._start(call, choice)))
+        closing.extend(self._finished(None))
         reasons = iter(self._finish.values())
         return [*closing, InferenceCompleted(self._finish.get(0) or next(reasons, None))]
 
@@ -93,100 +124,143 @@ class _ChatMapper:
         return self.done() if self._finish else None
 
     def whole(self, data: Mapping[str, Any]) -> list[Event]:
-        choices = [{**choice, "delta": choice.get("message") or {}} for choice in data.get("choices") or []]
+        choices = []
+        for choice in objects(data, "choices"):
+            message = dict(object_of(choice, "message"))
+            # Here every call stands by itself, with or without an index.
+            calls = [{**call, "index": index} for index, call in enumerate(objects(message, "tool_calls"))]
+            choices.append({**choice, "delta": {**message, "tool_calls": calls}, "message": None})
         events = self.push({**data, "choices": choices}, None)
         return events if self.ended else [*events, *self.done()]
 
-    def _choice(self, choice: Mapping[str, Any], events: list[Event]) -> None:
-        index = choice.get("index") or 0
-        delta = choice.get("delta") or {}
-        before = len(events)
-        events.extend(_reasoning(delta, index))
-        content = delta.get("content")
-        if isinstance(content, str):
-            if content:
-                events.append(TextDelta(content, choice=index))
-        else:
-            events.extend(_content_parts(content or [], index))
-        if delta.get("refusal"):
-            events.append(RefusalDelta(delta["refusal"], choice=index))
-        for note in delta.get("annotations") or []:
-            cited = note.get("url_citation") or {}
-            events.append(Citation(cited.get("url"), cited.get("title"), note, index))
-        for call in delta.get("tool_calls") or []:
-            events.extend(self._tool_call(call.get("index"), call.get("id"), call.get("function"), index))
-        # The form of 2023, still sent by some; llama.cpp's Python server says everything in both forms.
-        if delta.get("function_call") and not delta.get("tool_calls"):
-            events.extend(self._tool_call("function_call", None, delta["function_call"], index))
-        unknown = {key: value for key, value in delta.items() if key not in _KNOWN and value}
-        if unknown:
-            events.append(ProviderEvent(_NAME, "delta", unknown))
-        for event in events[before:]:
-            self._fold.add(event)
-        reason = choice.get("finish_reason")
+    def _choice(self, choice: Mapping[str, Any]) -> Iterator[Event]:
+        index = count(choice, "index")
+        delta = object_of(choice, "delta")
+        yield from self._kept(self._delta(delta, index))
+        reason = text(choice, "finish_reason")
         if reason and index not in self._finish:
             self._finish[index] = reason
-            finished = [ItemCompleted(item) for item in self._fold.open_items if getattr(item, "choice", 0) == index]
-            for event in finished:
-                self._fold.add(event)
-            events.extend(finished)
+            for (of, _), call in self._calls.items():
+                if of == index:
+                    yield from self._kept(self._start(call, index))
+            yield from self._finished(index)
 
-    def _tool_call(
-        self, position: object, id: str | None, function: Mapping[str, Any] | None, choice: int
-    ) -> Iterator[Event]:
-        function = function or {}
-        if position is None:  # without an index, a new id begins a new call, and no id goes on with the last
-            position = id or next((at for (of, at) in reversed(self._calls) if of == choice), "only")
-        current = self._calls.get((choice, position))
-        # Gemini's compatible endpoint sends parallel calls whole, all at index 0: a new id with a name is a new call.
-        if current is None or (id and id != current and function.get("name")):
-            current = id or f"call_{len(self._calls)}"
-            self._calls[choice, position] = current
-            yield ToolCallStarted(current, function.get("name") or "", choice)
-        arguments = function.get("arguments")
+    def _delta(self, delta: Mapping[str, Any], choice: int) -> Iterator[Event]:
+        yield from _reasoning(delta, choice)
+        if isinstance(delta.get("content"), list):
+            yield from _content_parts(delta, choice)
+        elif text(delta, "content"):
+            yield TextDelta(text(delta, "content"), choice=choice)
+        if text(delta, "refusal"):
+            yield RefusalDelta(text(delta, "refusal"), choice=choice)
+        for note in objects(delta, "annotations"):
+            cited = object_of(note, "url_citation")
+            yield Citation(text(cited, "url") or None, text(cited, "title") or None, note, choice)
+        calls = list(objects(delta, "tool_calls"))
+        for call in calls:
+            yield from self._call(call.get("index"), text(call, "id"), object_of(call, "function"), choice)
+        # The form of 2023, still sent by some; llama.cpp's Python server says everything in both forms.
+        if delta.get("function_call") and not calls:
+            yield from self._call("function_call", "", object_of(delta, "function_call"), choice)
+        unknown = {key: value for key, value in delta.items() if key not in _KNOWN_IN_DELTA and value}
+        if unknown:
+            yield ProviderEvent(_NAME, "delta", unknown)
+
+    def _call(self, index: object, id: str, function: Mapping[str, Any], choice: int) -> Iterator[Event]:
+        """A piece of a tool call: the first with id and name, the others with more of its arguments."""
+        name, arguments = text(function, "name"), function.get("arguments")
         if isinstance(arguments, dict):  # an object, where the API says a string
             arguments = json.dumps(arguments, separators=(",", ":"), ensure_ascii=False)
+        else:
+            arguments = text(function, "arguments")
+        if index is None:  # without an index, a new id begins a new call, and no id goes on with the last
+            index = id or next((at for (of, at) in reversed(self._calls) if of == choice), "only")
+        elif not isinstance(index, int | str):
+            raise Malformed(f"the index of a tool call is {index!r}")
+        call = self._calls.get((choice, index))
+        if call is None or self._is_another(call, id, name):
+            if call is not None:
+                yield from self._start(call, choice)
+            call = self._calls[choice, index] = _Call(id or self._new_id())
+        call.name = call.name or name
+        if call.name or arguments:
+            yield from self._start(call, choice)
         if arguments:
-            yield ToolCallDelta(current, arguments, choice)
+            call.arguments += arguments
+            yield ToolCallDelta(call.id, arguments, choice)
+
+    def _is_another(self, call: _Call, id: str, name: str) -> bool:
+        """Whether a piece at the place of a call begins another: Gemini's compatible endpoint sends all at index 0."""
+        if not name:
+            return False
+        if id:
+            return id != call.id
+        return bool(call.name and call.arguments) and _is_json(call.arguments)
+
+    def _start(self, call: _Call, choice: int) -> Iterator[Event]:
+        if not call.started:
+            call.started = True
+            yield ToolCallStarted(call.id, call.name, choice)
+
+    def _new_id(self) -> str:
+        self._ids += 1
+        return f"call_{self._ids - 1}"
+
+    def _kept(self, events: Iterable[Event]) -> Iterator[Event]:
+        for event in events:
+            self._fold.add(event)
+            yield event
+
+    def _finished(self, choice: int | None) -> Iterator[Event]:
+        """The items that deltas have begun, of one choice or of all, finished."""
+        for item in self._fold.open_items:
+            if choice is None or getattr(item, "choice", choice) == choice:
+                yield from self._kept([ItemCompleted(item)])
 
 
 def _reasoning(delta: Mapping[str, Any], choice: int) -> Iterator[Event]:
     """Three of the four shapes: DeepSeek's, vLLM's and OpenRouter's. The fourth, Mistral's, is in the content."""
-    text = delta.get("reasoning_content") or delta.get("reasoning")
-    if isinstance(text, str):
-        yield ReasoningDelta(text, choice=choice)
-        return  # OpenRouter repeats the same text in reasoning_details
-    for detail in delta.get("reasoning_details") or []:
-        if detail.get("text"):
-            yield ReasoningDelta(detail["text"], choice=choice)
-        elif detail.get("summary"):
-            yield ReasoningDelta(detail["summary"], summary=True, choice=choice)
+    whole = text(delta, "reasoning_content") or text(delta, "reasoning")
+    if whole:
+        yield ReasoningDelta(whole, choice=choice)
+    for detail in objects(delta, "reasoning_details"):
+        if text(detail, "text") or text(detail, "summary"):
+            if not whole:  # else OpenRouter says the same a second time
+                summary = not text(detail, "text")
+                yield ReasoningDelta(text(detail, "text") or text(detail, "summary"), summary=summary, choice=choice)
         else:
             yield ProviderEvent(_NAME, "reasoning_details", detail)
 
 
-def _content_parts(parts: list[Mapping[str, Any]], choice: int) -> Iterator[Event]:
+def _content_parts(delta: Mapping[str, Any], choice: int) -> Iterator[Event]:
     """Mistral's content: a list of text and thinking parts."""
-    for part in parts:
-        if part.get("type") == "thinking":
-            thinking = part.get("thinking") or []
-            pieces = [thinking] if isinstance(thinking, str) else [piece.get("text") or "" for piece in thinking]
-            yield from (ReasoningDelta(piece, choice=choice) for piece in pieces if piece)
-        elif part.get("type") == "text":
-            if part.get("text"):
-                yield TextDelta(part["text"], choice=choice)
+    for part in objects(delta, "content"):
+        kind = text(part, "type")
+        if kind == "thinking":
+            pieces = (
+                [{"text": part["thinking"]}] if isinstance(part.get("thinking"), str) else objects(part, "thinking")
+            )
+            yield from (ReasoningDelta(text(piece, "text"), choice=choice) for piece in pieces if text(piece, "text"))
+        elif kind == "text":
+            if text(part, "text"):
+                yield TextDelta(text(part, "text"), choice=choice)
         else:
             yield ProviderEvent(_NAME, "content", part)
 
 
-def _usage(usage: Mapping[str, Any]) -> Usage:
-    return Usage(usage.get("prompt_tokens") or 0, usage.get("completion_tokens") or 0, usage)
+def _is_json(written: str) -> bool:
+    try:
+        json.loads(written)
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
 def _error_text(error: object) -> str:
-    if isinstance(error, dict):
-        return str(error.get("message") or error)
-    return str(error)
+    if not isinstance(error, dict):
+        return str(error)
+    code, message = error.get("code"), error.get("message")
+    return f"{code}: {message}" if code and message else str(message or error)
 
 
 class _ChatEncoder:
@@ -203,16 +277,16 @@ class _ChatEncoder:
             return [self._chunk({"content": piece})]
         if isinstance(part, ReasoningPart):
             if part.summary:  # OpenRouter's form; OpenAI itself streams no reasoning in this API
-                return [self._chunk({"reasoning_details": [{"type": "reasoning.summary", "summary": piece}]})]
+                detail = {"type": "reasoning.summary", "summary": piece, "index": 0}
+                return [self._chunk({"reasoning_details": [detail]})]
             return [self._chunk({"reasoning_content": piece})]
         if isinstance(part, RefusalPart):
             return [self._chunk({"refusal": piece})]
         if isinstance(part, ToolCallPart):
             frames = []
             if step.first:
-                id = part.id or f"call_{self._calls}"
                 function = {"name": part.name, "arguments": ""}
-                call = {"index": self._calls, "id": id, "type": "function", "function": function}
+                call = {"index": self._calls, "id": part.id, "type": "function", "function": function}
                 frames.append(self._chunk({"tool_calls": [call]}))
                 self._calls += 1
             if piece:

@@ -5,13 +5,12 @@ Shapes are from OpenAI's API reference ("Streaming events"), and from what recor
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from pytest_streamrt.events.fold import Fold
-from pytest_streamrt.events.items import FunctionCall, Item, ModelMessage, Reasoning
+from pytest_streamrt.events.items import FunctionCall
 from pytest_streamrt.events.types import (
-    Citation,
     Event,
     InferenceCompleted,
     InferenceFailure,
@@ -27,6 +26,8 @@ from pytest_streamrt.events.types import (
     Usage,
 )
 from pytest_streamrt.providers.dialect import Dialect, frame
+from pytest_streamrt.providers.fields import count, object_of, objects, text
+from pytest_streamrt.providers.openai_items import RESPONSES_NAME, citation, id_of, item_of, whole_item
 from pytest_streamrt.script.build import Step
 from pytest_streamrt.script.parts import (
     ErrorPart,
@@ -40,7 +41,7 @@ from pytest_streamrt.script.parts import (
 
 __all__ = ["RESPONSES"]
 
-_NAME: Final = "openai.responses"
+_NAME: Final = RESPONSES_NAME
 
 # Events that only repeat, or announce, what other events say.
 _SILENT: Final = frozenset(
@@ -65,139 +66,157 @@ class _ResponsesMapper:
         self._started = False
         self._fold = Fold()
         self._call_ids: dict[str, str] = {}  # item id -> call id: deltas name the item, results the call
-        self._spoken: set[str] = set()  # ids of the calls whose arguments have come in deltas
+        self._spoken: set[str] = set()  # ids of the items, and of the calls, that have come in deltas
+        self._done: set[str] = set()  # ids of the items that are finished
 
     def push(self, data: Mapping[str, Any], name: str | None) -> list[Event]:
-        kind = data.get("type") or name or ""
+        kind = text(data, "type") or name or ""
+        if kind not in _HANDLERS and data.get("error"):
+            kind = "error"  # OpenRouter and Groq send it without a type; the SDK raises for it, too
+        data = {**data, "type": kind}
         events: list[Event] = []
         if not self._started:
-            self._started = True
-            response = data.get("response") or {}
-            events.append(InferenceStarted(response.get("model") or None, response.get("id") or None))
-            if kind == "response.created":
-                return events
-        if kind in _SILENT:
-            return events
-        handle = _HANDLERS.get(kind)
-        mapped = list(handle(self, data)) if handle is not None else [ProviderEvent(_NAME, kind or None, dict(data))]
-        for event in mapped:
-            self._fold.add(event)
-        return events + mapped
+            response = object_of(data, "response")
+            events.append(InferenceStarted(text(response, "model") or None, text(response, "id") or None))
+        if kind not in _SILENT and kind != "response.created":
+            handle = _HANDLERS.get(kind)
+            mapped = handle(self, data) if handle is not None else [ProviderEvent(_NAME, kind or None, data)]
+            events.extend(self._kept(mapped))
+        self._started = True
+        return events
 
     def done(self) -> list[Event]:
         # OpenRouter closes Responses with [DONE]; by then the terminal event has come, unless the answer was cut short.
         self.ended = True
-        closing: list[Event] = [ItemCompleted(item) for item in self._fold.open_items]
-        return [*closing, InferenceCompleted()]
+        start: list[Event] = [] if self._started else [InferenceStarted()]
+        return [*start, *self._finished(), InferenceCompleted()]
 
     def close(self) -> list[Event] | None:
         return None  # without response.completed the answer is cut short, whatever came before
 
     def whole(self, data: Mapping[str, Any]) -> list[Event]:
-        events: list[Event] = [InferenceStarted(data.get("model") or None, data.get("id") or None)]
-        for output in data.get("output") or []:
-            item = _item(output)
-            if isinstance(item, ModelMessage):
-                if item.refusal:
-                    events.append(RefusalDelta(item.refusal))
-                if item.text:
-                    events.append(TextDelta(item.text))
-            elif isinstance(item, Reasoning):
-                if item.text:
-                    events.append(ReasoningDelta(item.text))
-                if item.summary:
-                    events.append(ReasoningDelta(item.summary, summary=True))
-            elif isinstance(item, FunctionCall):
-                events.append(ToolCallStarted(item.id, item.name))
-                if item.arguments:
-                    events.append(ToolCallDelta(item.id, item.arguments))
-            events.append(ItemCompleted(item) if item else ProviderEvent(_NAME, output.get("type"), output))
-        terminal = "response.failed" if data.get("status") == "failed" else "response.completed"
+        events: list[Event] = [InferenceStarted(text(data, "model") or None, text(data, "id") or None)]
         self._started = True
+        for output in objects(data, "output"):
+            self._done.add(id_of(output))
+            events.extend(self._kept(whole_item(output)))
+        failed = text(data, "status") == "failed" or (data.get("error") and "output" not in data)
+        if failed and "response" not in data and "status" not in data:
+            return [*events, *self._kept(self._failed(data))]  # the body of an HTTP error
+        terminal = "response.failed" if failed else "response.completed"
         return [*events, *self.push({"type": terminal, "response": data}, None)]
 
     def _text(self, data: Mapping[str, Any]) -> Iterator[Event]:
-        if data.get("delta"):
-            yield TextDelta(data["delta"], item=data.get("item_id"))
+        if delta := self._heard(data):
+            yield TextDelta(delta, item=text(data, "item_id") or None)
 
     def _refusal(self, data: Mapping[str, Any]) -> Iterator[Event]:
-        if data.get("delta"):
-            yield RefusalDelta(data["delta"], item=data.get("item_id"))
+        if delta := self._heard(data):
+            yield RefusalDelta(delta, item=text(data, "item_id") or None)
 
     def _reasoning(self, data: Mapping[str, Any]) -> Iterator[Event]:
-        if data.get("delta"):
-            summary = "summary" in data["type"]
-            yield ReasoningDelta(data["delta"], summary=summary, item=data.get("item_id"))
+        if delta := self._heard(data):
+            yield ReasoningDelta(delta, item=text(data, "item_id") or None)
+
+    def _summary(self, data: Mapping[str, Any]) -> Iterator[Event]:
+        if delta := self._heard(data):
+            yield ReasoningDelta(delta, summary=True, item=text(data, "item_id") or None)
+
+    def _heard(self, data: Mapping[str, Any]) -> str:
+        """The delta; the item it belongs to comes in deltas."""
+        delta = text(data, "delta")
+        if delta:
+            self._spoken.add(text(data, "item_id"))
+        return delta
 
     def _annotation(self, data: Mapping[str, Any]) -> Iterator[Event]:
-        note = data.get("annotation") or {}
-        yield Citation(note.get("url"), note.get("title"), note)
+        yield citation(object_of(data, "annotation"))
 
     def _item_added(self, data: Mapping[str, Any]) -> Iterator[Event]:
-        item = data.get("item") or {}
-        if item.get("type") == "function_call":
-            call = item.get("call_id") or item.get("id") or ""
-            self._call_ids[item.get("id") or call] = call
-            yield ToolCallStarted(call, item.get("name") or "")
-        elif item.get("type") not in ("message", "reasoning"):
-            yield ProviderEvent(_NAME, data.get("type"), dict(data))
+        item = object_of(data, "item")
+        kind = text(item, "type")
+        if kind == "function_call":
+            call = text(item, "call_id") or text(item, "id")
+            self._call_ids[text(item, "id") or call] = call
+            yield ToolCallStarted(call, text(item, "name"))
+        elif kind not in ("message", "reasoning"):
+            yield ProviderEvent(_NAME, "response.output_item.added", dict(data))
 
     def _arguments(self, data: Mapping[str, Any]) -> Iterator[Event]:
-        item = data.get("item_id") or ""
-        call = self._call_ids.get(item, item)
-        if data.get("delta"):
-            self._spoken.add(call)
-            yield ToolCallDelta(call, data["delta"])
+        yield from self._speak(text(data, "item_id"), text(data, "delta"))
 
     def _arguments_done(self, data: Mapping[str, Any]) -> Iterator[Event]:
-        item = data.get("item_id") or ""
-        call = self._call_ids.get(item, item)
-        if call not in self._spoken and data.get("arguments"):  # some providers send no deltas, only the whole
-            self._spoken.add(call)
-            yield ToolCallDelta(call, data["arguments"])
+        item = text(data, "item_id")
+        if self._call_ids.get(item, item) not in self._spoken:  # some providers send no deltas, only the whole
+            yield from self._speak(item, text(data, "arguments"))
+
+    def _speak(self, item: str, arguments: str) -> Iterator[Event]:
+        call = self._call_ids.get(item)
+        if not arguments:
+            return
+        if call is None:  # its beginning is missing; the call itself is not
+            call = self._call_ids[item] = item
+            yield ToolCallStarted(call, "")
+        self._spoken.add(call)
+        yield ToolCallDelta(call, arguments)
 
     def _item_done(self, data: Mapping[str, Any]) -> Iterator[Event]:
-        raw = data.get("item") or {}
-        item = _item(raw)
+        raw = object_of(data, "item")
+        item = item_of(raw)
+        self._done.add(id_of(raw))
         if item is None:
-            yield ProviderEvent(_NAME, data.get("type"), dict(data))
-            return
-        if isinstance(item, FunctionCall) and item.id not in self._spoken and item.arguments:
+            yield ProviderEvent(_NAME, "response.output_item.done", dict(data))
+        elif isinstance(item, FunctionCall):
             if item.id not in self._call_ids.values():
                 yield ToolCallStarted(item.id, item.name)
-            yield ToolCallDelta(item.id, item.arguments)
-        yield ItemCompleted(item)
+            if item.arguments and item.id not in self._spoken:
+                yield ToolCallDelta(item.id, item.arguments)
+            yield ItemCompleted(item)
+        elif text(raw, "id") in self._spoken:
+            yield ItemCompleted(item)
+        else:
+            yield from whole_item(raw)
 
     def _status(self, data: Mapping[str, Any]) -> Iterator[Event]:
-        yield Status(str(data["type"]).removeprefix("response."))
+        yield Status(text(data, "type").removeprefix("response."))
 
     def _completed(self, data: Mapping[str, Any]) -> Iterator[Event]:
+        response = object_of(data, "response")
+        usage = object_of(response, "usage")
+        if usage:
+            yield Usage(count(usage, "input_tokens"), count(usage, "output_tokens"), usage)
+        incomplete = text(object_of(response, "incomplete_details"), "reason")
+        reason = incomplete or text(response, "status") or text(data, "type").removeprefix("response.")
+        for output in objects(response, "output"):  # what was never streamed is said here alone
+            if item_of(output) is not None and id_of(output) not in self._done:
+                yield from self._item_done({"item": output})
+        yield from self._finished()
         self.ended = True
-        response = data.get("response") or {}
-        usage = response.get("usage")
-        if isinstance(usage, dict):
-            yield Usage(usage.get("input_tokens") or 0, usage.get("output_tokens") or 0, usage)
-        incomplete = response.get("incomplete_details") or {}
-        reason = incomplete.get("reason") or response.get("status") or str(data["type"]).removeprefix("response.")
-        for item in self._fold.open_items:
-            yield ItemCompleted(item)
         yield InferenceCompleted(reason)
 
     def _failed(self, data: Mapping[str, Any]) -> Iterator[Event]:
         self.ended = True
-        response = data.get("response") or {}
-        error = response.get("error") or data.get("error") or data
+        error = object_of(data, "response").get("error") or data.get("error") or data
         message = error.get("message") if isinstance(error, dict) else error
         code = error.get("code") if isinstance(error, dict) else None
-        text = str(message or error)
-        yield InferenceFailure("provider", f"{code}: {text}" if code else text, self._fold.text)
+        shown = str(message or error)
+        yield InferenceFailure("provider", f"{code}: {shown}" if code else shown, self._fold.text)
+
+    def _kept(self, events: Iterable[Event]) -> Iterator[Event]:
+        for event in events:
+            self._fold.add(event)
+            yield event
+
+    def _finished(self) -> Iterator[Event]:
+        """The items that deltas have begun and nobody has finished, finished."""
+        yield from [ItemCompleted(item) for item in self._fold.open_items]
 
 
 _HANDLERS: Final[Mapping[str, Callable[[_ResponsesMapper, Mapping[str, Any]], Iterator[Event]]]] = {
     "response.output_text.delta": _ResponsesMapper._text,
     "response.refusal.delta": _ResponsesMapper._refusal,
     "response.reasoning_text.delta": _ResponsesMapper._reasoning,
-    "response.reasoning_summary_text.delta": _ResponsesMapper._reasoning,
+    "response.reasoning_summary_text.delta": _ResponsesMapper._summary,
     "response.output_text.annotation.added": _ResponsesMapper._annotation,
     "response.output_item.added": _ResponsesMapper._item_added,
     "response.output_item.done": _ResponsesMapper._item_done,
@@ -210,24 +229,6 @@ _HANDLERS: Final[Mapping[str, Callable[[_ResponsesMapper, Mapping[str, Any]], It
     "response.failed": _ResponsesMapper._failed,
     "error": _ResponsesMapper._failed,
 }
-
-
-def _item(raw: Mapping[str, Any]) -> Item | None:
-    """A provider's finished output item as one of ours, or None where it is of another kind."""
-    kind = raw.get("type")
-    if kind == "message":
-        parts = raw.get("content") or []
-        text = "".join(part.get("text") or "" for part in parts if part.get("type") == "output_text")
-        return ModelMessage(text, "".join(part.get("refusal") or "" for part in parts if part.get("type") == "refusal"))
-    if kind == "reasoning":
-        text = "".join(part.get("text") or "" for part in raw.get("content") or [])
-        summary = "".join(part.get("text") or "" for part in raw.get("summary") or [])
-        return Reasoning(text, summary, raw.get("encrypted_content"))
-    if kind == "function_call":
-        return FunctionCall(
-            raw.get("call_id") or raw.get("id") or "", raw.get("name") or "", raw.get("arguments") or ""
-        )
-    return None
 
 
 class _ResponsesEncoder:
@@ -277,13 +278,12 @@ class _ResponsesEncoder:
         return [*frames, self._frame("response.completed", response=self._response("completed"))]
 
     def _open_call(self, part: ToolCallPart) -> list[bytes]:
-        number = sum(item["type"] == "function_call" for item in self._output)
         self._open = ToolCallPart
         self._output.append(
             {
                 "type": "function_call",
                 "id": f"fc_{len(self._output)}",
-                "call_id": part.id or f"call_{number}",
+                "call_id": part.id,
                 "name": part.name,
                 "arguments": "",
                 "status": "in_progress",
@@ -370,7 +370,7 @@ class _ResponsesEncoder:
             read, written = self._usage.input_tokens, self._usage.output_tokens
             usage = {
                 "input_tokens": read,
-                "input_tokens_details": {"cached_tokens": 0},
+                "input_tokens_details": {"cache_write_tokens": 0, "cached_tokens": 0},
                 "output_tokens": written,
                 "output_tokens_details": {"reasoning_tokens": 0},
                 "total_tokens": read + written,

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from pytest_streamrt.errors import ScriptError
-from pytest_streamrt.script.parts import Part, Pause, Speech, TextPart
+from pytest_streamrt.script.parts import Part, Pause, Speech, TextPart, ToolCallPart, require_time
 
 __all__ = ["Script", "Step", "build"]
 
@@ -119,15 +121,23 @@ def build(
         msg = f"script: every={every} and tps={tps} both say how fast it goes; give one of them"
         raise ScriptError(msg)
     if tps is not None:
-        if not tps > 0:
+        if not (isinstance(tps, int | float) and 0 < tps < math.inf):
             msg = f"script: tps={tps} deltas a second is no speed"
             raise ScriptError(msg)
         every = 1 / tps
     for name, seconds in (("every", every), ("ttft", ttft)):
-        if seconds is not None and not 0 <= seconds < float("inf"):
-            msg = f"script: {name}={seconds} is no time in seconds"
-            raise ScriptError(msg)
-    if not 0 <= jitter <= 1:
+        if seconds is not None:
+            require_time(f"script: {name}", seconds)
+    if not (isinstance(jitter, int | float) and 0 <= jitter <= 1):
         msg = f"script: jitter={jitter} is a share of the delay, from 0 to 1"
         raise ScriptError(msg)
-    return Script(tuple(checked), every or 0.0, ttft, jitter, seed)
+    return Script(_with_ids(checked), every or 0.0, ttft, jitter, seed)
+
+
+def _with_ids(parts: Sequence[Part]) -> tuple[Part, ...]:
+    """The parts, with an id for each tool call that was given none: "call_0" and so on, but for those that are taken."""
+    taken = {part.id for part in parts if isinstance(part, ToolCallPart)}
+    free = (id for id in map("call_{}".format, itertools.count()) if id not in taken)
+    return tuple(
+        replace(part, id=next(free)) if isinstance(part, ToolCallPart) and part.id is None else part for part in parts
+    )

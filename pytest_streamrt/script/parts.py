@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final
@@ -68,7 +69,7 @@ class RefusalPart(Speech):
 
 @dataclass(frozen=True)
 class ToolCallPart(Speech):
-    """A tool call; `pieces` joined are its arguments, as JSON text. Without an `id`, whoever plays it numbers it."""
+    """A tool call; `pieces` joined are its arguments, as JSON text. A script gives it an `id` where it has none."""
 
     name: str = ""
     id: str | None = None
@@ -135,7 +136,7 @@ def tool_call(
     Args:
         name: the tool's name.
         arguments: a mapping, written as compact JSON, or JSON text to be sent as it is, be it broken.
-        id: the call's id; without one, calls are numbered by whoever plays the script.
+        id: the call's id; without one, the script numbers its calls: "call_0" and so on.
         pieces: the arguments' text, cut where it is to be cut.
 
     Raises:
@@ -148,12 +149,15 @@ def tool_call(
         text = arguments
     else:
         try:
-            text = json.dumps(dict(arguments), separators=(",", ":"), ensure_ascii=False)
+            text = json.dumps(dict(arguments), separators=(",", ":"), ensure_ascii=False, allow_nan=False)
         except (TypeError, ValueError) as reason:
             msg = f"tool_call({name!r}): these arguments cannot be JSON: {arguments!r} ({reason})"
             raise ScriptError(msg) from None
     if pieces is None:
         return ToolCallPart((text,), name, id)
+    if not pieces:
+        msg = f"tool_call({name!r}): no pieces are no tool call; leave pieces= out for one delta"
+        raise ScriptError(msg)
     if "".join(pieces) != text:
         msg = f"tool_call({name!r}): the pieces say {''.join(pieces)!r}, the arguments {text!r}"
         raise ScriptError(msg)
@@ -162,14 +166,15 @@ def tool_call(
 
 def usage(input_tokens: int, output_tokens: int) -> UsagePart:
     """The provider reports the tokens used, in its own count."""
+    if min(input_tokens, output_tokens) < 0:
+        msg = f"usage: nobody uses fewer tokens than none: {input_tokens}, {output_tokens}"
+        raise ScriptError(msg)
     return UsagePart(input_tokens, output_tokens)
 
 
 def pause(seconds: float) -> Pause:
     """Time passes before the next part, on top of its own delay."""
-    if not seconds >= 0:
-        msg = f"pause: seconds cannot be {seconds!r}"
-        raise ScriptError(msg)
+    require_time("pause: seconds", seconds)
     return Pause(seconds)
 
 
@@ -192,6 +197,14 @@ def error(status_or_code: int | str, message: str = "") -> ErrorPart:
         message: what the provider says about it.
     """
     return ErrorPart(status_or_code, message or f"scripted error {status_or_code}")
+
+
+def require_time(what: str, seconds: object) -> None:
+    """Raise a ScriptError unless that is a time in seconds: a number, finite, from 0 on."""
+    if isinstance(seconds, int | float) and 0 <= seconds < math.inf:
+        return
+    msg = f"{what}={seconds!r} is no time in seconds"
+    raise ScriptError(msg)
 
 
 def _pieces(what: str, pieces: tuple[str, ...]) -> tuple[str, ...]:

@@ -85,6 +85,7 @@ class SSEDecoder:
         self._line_start = 0  # of the line being scanned, in the buffer
         self._saw_cr = False  # until a CR is seen, frames end at "\n\n" and nowhere else
         self._bare_cr = False  # whether the last line ended in a CR that no LF followed
+        self._skip_lf = False  # whether the last frame ended in a CR: an LF right after it belongs to that line end
         self._last_event_id = ""
         self._error: StreamError | None = None
         self._closed = False
@@ -114,6 +115,7 @@ class SSEDecoder:
             except StreamError as error:
                 self._error = error
                 break
+            self._skip_lf = self._buffer[end - 1] == _CR
             start = end
         if start:
             del self._buffer[:start]
@@ -156,6 +158,8 @@ class SSEDecoder:
                 return found + 2
             self._scanned = len(buffer)
             return None
+        if self._skip_lf and buffer[start : start + 1] == b"\n":
+            start += 1
         scan = max(start, self._scanned)
         line_start = max(start, self._line_start)
         while (match := _LINE_END.search(buffer, scan)) is not None:
@@ -164,7 +168,7 @@ class SSEDecoder:
             if at == line_start:
                 if buffer[at] == _CR and self._bare_cr:
                     # Lines end in bare CRs here, so this one is whole. Waiting for a possible LF would hold back each
-                    # event of such a stream until the next one; should one come, it reads as one more blank line.
+                    # event of such a stream until the next one; should one come, it begins the next frame's bytes.
                     end = at + 1
                 elif bare and end == len(buffer):
                     break  # perhaps the first half of a CRLF: the next byte tells
@@ -183,6 +187,8 @@ class SSEDecoder:
 
     def _frame(self, raw: bytes, offset: int, *, complete: bool) -> ServerSentEvent:
         text = self._text(raw, offset)
+        if self._skip_lf:
+            text = text.removeprefix("\n")
         if not self._saw_cr and complete and text.startswith("data: ") and text.find("\n", 0, -2) < 0:
             # Nearly every frame of nearly every provider: one line of data.
             return ServerSentEvent(text[6:-2], raw=raw, offset=offset, last_event_id=self._last_event_id)
@@ -192,6 +198,7 @@ class SSEDecoder:
         data: list[str] = []
         comments: list[str] = []
         event = id_ = retry = None
+        last_id = self._last_event_id
         for line in lines:
             name, colon, value = line.partition(":")
             if not name:
@@ -205,10 +212,12 @@ class SSEDecoder:
                 event = value
             elif name == "id":
                 id_ = value
+                if "\0" not in value:
+                    last_id = value
             elif name == "retry":
                 retry = self._retry(value, retry)
-        if complete and id_ is not None and "\0" not in id_:
-            self._last_event_id = id_
+        if complete:
+            self._last_event_id = last_id
         if self._sdk:
             dispatched = bool(event or data or self._last_event_id) or retry is not None
         else:
@@ -242,12 +251,12 @@ class SSEDecoder:
             raise StreamError(msg, offset=at, cut_short=cut_short) from None
 
     def _retry(self, value: str, before: int | None) -> int | None:
-        if self._sdk:
-            try:
-                return int(value)
-            except ValueError:
-                return before
-        return int(value) if value.isascii() and value.isdigit() else before
+        if not self._sdk and not (value.isascii() and value.isdigit()):
+            return before
+        try:
+            return int(value)
+        except ValueError:  # also for more digits than Python reads
+            return before
 
 
 def encode_event(
@@ -287,7 +296,7 @@ def encode_event(
         lines.append(f"retry: {retry}")
     if data is not None:
         lines.extend("data: " + line for line in _LINE_END_TEXT.split(data))
-    return (newline.join(lines) + newline + newline).encode()
+    return "".join(line + newline for line in [*lines, ""]).encode()
 
 
 def _one_line(what: str, value: str) -> str:

@@ -5,7 +5,6 @@ A block of Python whose first line is ``# name.py`` is a file, and belongs to th
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
 import sys
@@ -115,7 +114,7 @@ def test_every_public_name_is_explained():
 
 def test_nothing_of_this_machine_is_in_what_is_shipped():
     tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False).stdout.split()
-    home = re.compile(rf"{re.escape(os.path.expanduser('~'))}/|/tmp/\w")
+    home = re.compile(rf"{re.escape(str(Path.home()))}/|/tmp/\w")
     for name in tracked:
         if name.endswith((".md", ".py", ".toml", ".jsonl", ".yaml")) and "test" not in name:
             assert not home.search((ROOT / name).read_text(encoding="utf-8")), name
