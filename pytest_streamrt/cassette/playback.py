@@ -9,7 +9,7 @@ from types import ModuleType
 from typing import Any
 
 from pytest_streamrt.cassette.format import Interaction, RecordedChunk
-from pytest_streamrt.clock import NS, now_ns, sleep_until, turn
+from pytest_streamrt.clock import NS, active_clock, now_ns, sleep_until, turn
 from pytest_streamrt.errors import NotReplayable
 from pytest_streamrt.transcript.exchange import Exchange, How
 
@@ -151,7 +151,12 @@ class Playback:
     def _wait(self, at: int) -> None:
         due, timed_out = self._due(at)
         if due is not None and due > now_ns():
-            time.sleep((due - now_ns()) / NS)
+            delay = (due - now_ns()) / NS
+            clock = active_clock()
+            if clock is None:
+                time.sleep(delay)
+            else:
+                clock.advance(delay)  # a sync client blocks the loop: meanwhile time passes, and nothing else happens
         if timed_out:
             raise self._timeout()
 

@@ -168,11 +168,11 @@ class Decoder:
             StreamError: the body is not a JSON object.
         """
         shown = body.decode(errors="replace")
-        data = self._object(shown, 0, body)
+        data = self._object("the body, from byte 0 on,", shown, 0, body)
         try:
             return self._mapper.whole(data)
         except Malformed as error:
-            raise self._malformed(shown, 0, error) from None
+            raise self._malformed("the body, from byte 0 on,", shown, 0, error) from None
 
     def _map(self, sse: ServerSentEvent, events: list[Event]) -> None:
         if not sse.dispatched or not sse.data or self._mapper.ended:
@@ -180,13 +180,13 @@ class Decoder:
         if sse.data.startswith("[DONE]"):
             events.extend(self._mapper.done())
             return
-        data = self._object(sse.data, sse.offset, sse.data)
+        data = self._object(f"the data of the event at byte {sse.offset}", sse.data, sse.offset, sse.data)
         try:
             events.extend(self._mapper.push(data, sse.event))
         except Malformed as error:
-            raise self._malformed(sse.data, sse.offset, error) from None
+            raise self._malformed(f"the event at byte {sse.offset}", sse.data, sse.offset, error) from None
 
-    def _object(self, shown: str, offset: int, source: str | bytes) -> dict[str, Any]:
+    def _object(self, what: str, shown: str, offset: int, source: str | bytes) -> dict[str, Any]:
         why: object = "not an object"
         try:
             data = json.loads(source)
@@ -195,11 +195,11 @@ class Decoder:
         else:
             if isinstance(data, dict):
                 return data
-        msg = f"{self._name}: the data of the event at byte {offset} is not a JSON object: {_quote(shown)} ({why})"
+        msg = f"{self._name}: {what} is not a JSON object: {_quote(shown)} ({why})"
         raise StreamError(msg, offset=offset)
 
-    def _malformed(self, shown: str, offset: int, why: Malformed) -> StreamError:
-        msg = f"{self._name}: the event at byte {offset} is not one of this API: {why}: {_quote(shown)}"
+    def _malformed(self, what: str, shown: str, offset: int, why: Malformed) -> StreamError:
+        msg = f"{self._name}: {what} is not of this API: {why}: {_quote(shown)}"
         return StreamError(msg, offset=offset)
 
 

@@ -27,12 +27,12 @@ def text(data: Mapping[str, Any], name: str) -> str:
 
 
 def count(data: Mapping[str, Any], name: str) -> int:
-    """A whole number from 0 on; 0 where it is absent or null."""
+    """A whole number from 0 on; 0 where it is absent, null or negative."""
     value = data.get(name)
     if value is None:
         return 0
-    if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) and value >= 0:
-        return int(value)
+    if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
+        return max(int(value), 0)
     raise _malformed(name, "a number", value)
 
 

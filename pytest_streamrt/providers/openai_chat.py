@@ -175,7 +175,7 @@ class _ChatMapper:
             arguments = text(function, "arguments")
         if index is None:  # without an index, a new id begins a new call, and no id goes on with the last
             index = id or next((at for (of, at) in reversed(self._calls) if of == choice), "only")
-        elif not isinstance(index, int | str):
+        elif not isinstance(index, int | float | str):
             raise Malformed(f"the index of a tool call is {index!r}")
         call = self._calls.get((choice, index))
         if call is None or self._is_another(call, id, name):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from pytest_streamrt.events.items import FunctionCall, Item, ModelMessage, Reasoning
@@ -19,7 +19,7 @@ from pytest_streamrt.events.types import (
 )
 from pytest_streamrt.providers.fields import objects, text
 
-__all__ = ["RESPONSES_NAME", "citation", "id_of", "item_of", "whole_item"]
+__all__ = ["RESPONSES_NAME", "citation", "item_of", "same_item", "untold", "whole_item"]
 
 RESPONSES_NAME: Final = "openai.responses"
 
@@ -40,9 +40,45 @@ def item_of(raw: Mapping[str, Any]) -> Item | None:
     return None
 
 
-def id_of(raw: Mapping[str, Any]) -> str:
-    """What tells the item from others of its response; "" where the provider gives no id."""
-    return text(raw, "id") or text(raw, "call_id")
+def same_item(one: Item, other: Item) -> bool:
+    """Whether two items are the same one: calls by their id, others by what they say."""
+    if isinstance(one, FunctionCall) and isinstance(other, FunctionCall):
+        return one.id == other.id
+    if isinstance(one, Reasoning) and isinstance(other, Reasoning):
+        return (one.text, one.summary) == (other.text, other.summary)
+    return one == other
+
+
+def untold(outputs: Iterable[Mapping[str, Any]], told: Sequence[Item], ids: Container[str]) -> list[Mapping[str, Any]]:
+    """Those items of a finished response that its stream has not told.
+
+    OpenRouter gives other ids there than in the stream, so what has no known id is known again by what it says.
+
+    Args:
+        outputs: the items of the finished response.
+        told: what the stream has told.
+        ids: the ids of what it has told.
+    """
+    left = list(told)
+    strange = []
+    for output in outputs:
+        item = item_of(output)
+        if item is None:
+            continue
+        if (text(output, "id") or None) in ids:
+            _take(left, item)
+        else:
+            strange.append((output, item))
+    return [output for output, item in strange if not _take(left, item)]
+
+
+def _take(items: list[Item], item: Item) -> bool:
+    """Take an item out of a list, if it is in it."""
+    for i, each in enumerate(items):
+        if same_item(each, item):
+            del items[i]
+            return True
+    return False
 
 
 def whole_item(raw: Mapping[str, Any]) -> Iterator[Event]:

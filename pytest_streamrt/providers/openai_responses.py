@@ -27,7 +27,7 @@ from pytest_streamrt.events.types import (
 )
 from pytest_streamrt.providers.dialect import Dialect, frame
 from pytest_streamrt.providers.fields import count, object_of, objects, text
-from pytest_streamrt.providers.openai_items import RESPONSES_NAME, citation, id_of, item_of, whole_item
+from pytest_streamrt.providers.openai_items import RESPONSES_NAME, citation, item_of, same_item, untold, whole_item
 from pytest_streamrt.script.build import Step
 from pytest_streamrt.script.parts import (
     ErrorPart,
@@ -68,25 +68,27 @@ class _ResponsesMapper:
         self._call_ids: dict[str, str] = {}  # item id -> call id: deltas name the item, results the call
         self._spoken: set[str] = set()  # ids of the items, and of the calls, that have come in deltas
         self._done: set[str] = set()  # ids of the items that are finished
+        self._unnamed: dict[str, list[str]] = {}  # arguments of calls whose beginning is missing, by item id
 
     def push(self, data: Mapping[str, Any], name: str | None) -> list[Event]:
         kind = text(data, "type") or name or ""
         if kind not in _HANDLERS and data.get("error"):
             kind = "error"  # OpenRouter and Groq send it without a type; the SDK raises for it, too
-        data = {**data, "type": kind}
         events: list[Event] = []
         if not self._started:
             response = object_of(data, "response")
             events.append(InferenceStarted(text(response, "model") or None, text(response, "id") or None))
         if kind not in _SILENT and kind != "response.created":
             handle = _HANDLERS.get(kind)
-            mapped = handle(self, data) if handle is not None else [ProviderEvent(_NAME, kind or None, data)]
-            events.extend(self._kept(mapped))
+            if handle is None:
+                events.append(ProviderEvent(_NAME, kind or None, dict(data)))
+            else:
+                events.extend(self._kept(handle(self, data if "type" in data else {**data, "type": kind})))
         self._started = True
         return events
 
     def done(self) -> list[Event]:
-        # OpenRouter closes Responses with [DONE]; by then the terminal event has come, unless the answer was cut short.
+        # OpenRouter and LiteLLM close Responses with [DONE], after the terminal event. Without one it is still an end.
         self.ended = True
         start: list[Event] = [] if self._started else [InferenceStarted()]
         return [*start, *self._finished(), InferenceCompleted()]
@@ -98,7 +100,6 @@ class _ResponsesMapper:
         events: list[Event] = [InferenceStarted(text(data, "model") or None, text(data, "id") or None)]
         self._started = True
         for output in objects(data, "output"):
-            self._done.add(id_of(output))
             events.extend(self._kept(whole_item(output)))
         failed = text(data, "status") == "failed" or (data.get("error") and "output" not in data)
         if failed and "response" not in data and "status" not in data:
@@ -154,26 +155,30 @@ class _ResponsesMapper:
         call = self._call_ids.get(item)
         if not arguments:
             return
-        if call is None:  # its beginning is missing; the call itself is not
-            call = self._call_ids[item] = item
-            yield ToolCallStarted(call, "")
+        if call is None:  # its beginning is missing, as in a stream that was resumed: its end will give id and name
+            self._spoken.add(item)
+            self._unnamed.setdefault(item, []).append(arguments)
+            return
         self._spoken.add(call)
         yield ToolCallDelta(call, arguments)
 
     def _item_done(self, data: Mapping[str, Any]) -> Iterator[Event]:
         raw = object_of(data, "item")
         item = item_of(raw)
-        self._done.add(id_of(raw))
+        self._done.add(text(raw, "id"))
         if item is None:
             yield ProviderEvent(_NAME, "response.output_item.done", dict(data))
         elif isinstance(item, FunctionCall):
+            unnamed = self._unnamed.pop(text(raw, "id"), None)
             if item.id not in self._call_ids.values():
                 yield ToolCallStarted(item.id, item.name)
-            if item.arguments and item.id not in self._spoken:
+            if unnamed is not None:
+                yield from (ToolCallDelta(item.id, piece) for piece in unnamed)
+            elif item.arguments and item.id not in self._spoken:
                 yield ToolCallDelta(item.id, item.arguments)
             yield ItemCompleted(item)
-        elif text(raw, "id") in self._spoken:
-            yield ItemCompleted(item)
+        elif text(raw, "id") in self._spoken or any(same_item(part, item) for part in self._fold.open_items):
+            yield ItemCompleted(item)  # some deltas do not name the item they belong to, or give it another id
         else:
             yield from whole_item(raw)
 
@@ -187,9 +192,10 @@ class _ResponsesMapper:
             yield Usage(count(usage, "input_tokens"), count(usage, "output_tokens"), usage)
         incomplete = text(object_of(response, "incomplete_details"), "reason")
         reason = incomplete or text(response, "status") or text(data, "type").removeprefix("response.")
-        for output in objects(response, "output"):  # what was never streamed is said here alone
-            if item_of(output) is not None and id_of(output) not in self._done:
-                yield from self._item_done({"item": output})
+        announced = [part for part in self._fold.open_items if isinstance(part, FunctionCall) and not part.arguments]
+        told = [item for item in self._fold.items if item not in announced]
+        for output in untold(objects(response, "output"), told, self._spoken | self._done):
+            yield from self._item_done({"item": output})
         yield from self._finished()
         self.ended = True
         yield InferenceCompleted(reason)
@@ -209,6 +215,9 @@ class _ResponsesMapper:
 
     def _finished(self) -> Iterator[Event]:
         """The items that deltas have begun and nobody has finished, finished."""
+        for item, pieces in self._unnamed.items():
+            yield from self._kept([ToolCallStarted(item, ""), *(ToolCallDelta(item, piece) for piece in pieces)])
+        self._unnamed.clear()
         yield from [ItemCompleted(item) for item in self._fold.open_items]
 
 
@@ -236,7 +245,8 @@ class _ResponsesEncoder:
         self._sequence = 0
         self._output: list[dict[str, Any]] = []  # the items so far; the last may be open
         self._open: type[Speech] | None = None  # the kind of part the open item is being written from
-        self._parts: list[dict[str, Any]] = []  # the content parts of the open item
+        self._parts: list[dict[str, Any]] = []  # the content parts of the open item; the last may be open
+        self._said: list[str] = []  # what has been said of the open part, or of the open call's arguments
         self._usage: UsagePart | None = None
 
     def open(self) -> list[bytes]:
@@ -256,7 +266,7 @@ class _ResponsesEncoder:
                 frames += [*self._close_item(), *self._open_call(part)]
             if piece:
                 frames.append(self._at("response.function_call_arguments.delta", delta=piece))
-                self._output[-1]["arguments"] += piece
+                self._said.append(piece)
             if step.last:
                 frames += self._close_item()
         elif isinstance(part, ReasoningPart):
@@ -311,14 +321,15 @@ class _ResponsesEncoder:
 
     def _delta(self, piece: str) -> bytes:
         kind = self._parts[-1]["type"]
-        self._parts[-1][_FIELD[kind]] += piece
+        self._said.append(piece)
         return self._at(f"response.{_EVENT[kind]}.delta", **self._index(), delta=piece, **_LOGPROBS.get(kind, {}))
 
     def _close_part(self) -> list[bytes]:
         if not self._parts:
             return []
         kind = self._parts[-1]["type"]
-        said = {_FIELD[kind]: self._parts[-1][_FIELD[kind]]}
+        said = {_FIELD[kind]: self._all_said()}
+        self._parts[-1].update(said)
         done = self._at(f"response.{_EVENT[kind]}.done", **self._index(), **said, **_LOGPROBS.get(kind, {}))
         return [done, self._part_frame("done")]
 
@@ -328,6 +339,7 @@ class _ResponsesEncoder:
         item = self._output[-1]
         frames = self._close_part()
         if self._open is ToolCallPart:
+            item["arguments"] = self._all_said()
             frames.append(self._at("response.function_call_arguments.done", arguments=item["arguments"]))
         elif self._open is ReasoningPart:
             item["summary"] = [part for part in self._parts if part["type"] == "summary_text"]
@@ -339,6 +351,10 @@ class _ResponsesEncoder:
         self._open = None
         self._parts = []
         return frames
+
+    def _all_said(self) -> str:
+        said, self._said = "".join(self._said), []
+        return said
 
     def _index(self) -> dict[str, int]:
         kind = self._parts[-1]["type"]

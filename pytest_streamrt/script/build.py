@@ -55,7 +55,7 @@ class Script:
         return "".join(piece for part in self.parts if isinstance(part, TextPart) for piece in part.pieces)
 
     def prefix(self, n: int) -> Script:
-        """What had been said after the first n deltas, as a script that ends there."""
+        """What had been said after the first n deltas, as a script that ends with the nth: faults and all come after."""
         if not 0 <= n <= len(self):
             msg = f"prefix({n}): this script has {len(self)} deltas"
             raise ScriptError(msg)
@@ -90,6 +90,8 @@ class Script:
             else:
                 yield Step(round(waiting * 1e9), part, None)
                 waiting = 0.0
+        if waiting:  # a pause before the end
+            yield Step(round(waiting * 1e9), self.parts[-1], None)
 
 
 def build(

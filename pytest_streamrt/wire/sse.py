@@ -4,7 +4,8 @@ No I/O: bytes go in as they came off the wire, cut anywhere, and frames come out
 and nothing is lost: the `raw` bytes of all frames, joined, are the bytes that went in.
 
 Protocol facts are from the WHATWG HTML standard, section 9.2 "Server-sent events". What the provider SDKs do
-differently was read from the decoders of openai 2 and 3 and anthropic 2, which agree with one another.
+differently was read from the decoders of openai 2 and 3 and anthropic 2. They agree with one another, but where lines
+end in CR: what anthropic 2 reads there depends on the cuts; ours does as openai 3 does.
 """
 
 from __future__ import annotations
@@ -190,8 +191,12 @@ class SSEDecoder:
         if self._skip_lf:
             text = text.removeprefix("\n")
         if not self._saw_cr and complete and text.startswith("data: ") and text.find("\n", 0, -2) < 0:
-            # Nearly every frame of nearly every provider: one line of data.
+            # Nearly every frame of nearly every provider: one line of data, or that and an event name before it.
             return ServerSentEvent(text[6:-2], raw=raw, offset=offset, last_event_id=self._last_event_id)
+        if not self._saw_cr and complete and text.startswith("event: "):
+            name, _, rest = text[7:-2].partition("\n")
+            if rest.startswith("data: ") and "\n" not in rest:
+                return ServerSentEvent(rest[6:], name, raw=raw, offset=offset, last_event_id=self._last_event_id)
         if offset == 0 and not self._sdk:
             text = text.removeprefix(_BOM)
         lines = _LINE_END_TEXT.split(text)

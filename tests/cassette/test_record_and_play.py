@@ -115,6 +115,19 @@ async def test_on_virtual_time_each_chunk_comes_at_its_recorded_microsecond(serv
     assert times == sorted(times)
 
 
+async def test_a_sync_client_on_virtual_time_lets_the_recorded_time_pass(server, tmp_path):
+    server.enqueue(Answer(CHUNKS))
+    path = tmp_path / "cassette.jsonl"
+    with use_cassette(path, record="once"):
+        live = ask_sync(httpx2, server)
+    (recorded,) = load_cassette(path)
+
+    with virtual_time() as clock, use_cassette(path):
+        assert ask_sync(httpx2, server) == live
+
+        assert clock.ns == (recorded.end_at - recorded.at) * 1_000
+
+
 @pytest.mark.parametrize(("timing", "factor"), [("recorded", 1), (2, 2), (0.5, 0.5), ("instant", None)])
 async def test_the_speed_can_be_chosen(timing, factor, server, tmp_path):
     server.enqueue(Answer(CHUNKS))

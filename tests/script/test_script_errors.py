@@ -1,0 +1,109 @@
+"""What no script can say: each mistake is refused where it is made, with a message that names it."""
+
+from __future__ import annotations
+
+from math import inf, nan
+
+import pytest
+
+from pytest_streamrt import ScriptError, StreamrtError, script
+
+MISTAKES = [
+    pytest.param(lambda: script(""), r'"" is no delta; pause\(seconds\) lets time pass', id="an empty string"),
+    pytest.param(lambda: script("a", 1), r"1 is neither a string nor a part such as tool_call", id="a number"),
+    pytest.param(lambda: script(None), "None is neither a string nor a part", id="None"),
+    pytest.param(lambda: script(["a"]), r"\['a'\] is neither a string nor a part", id="a list"),
+    pytest.param(lambda: script(b"a"), "b'a' is neither a string nor a part", id="bytes"),
+    pytest.param(lambda: script(script("a")), "is neither a string nor a part", id="a script in a script"),
+    pytest.param(lambda: script(script.stall), "is neither a string nor a part", id="a part not called"),
+    pytest.param(
+        lambda: script(script.stall(), "a"),
+        r"'a' comes after Stall\(\), which ends the stream: it would never be played",
+        id="after a stall",
+    ),
+    pytest.param(
+        lambda: script(script.disconnect(), script.stall()), r"Stall\(\) comes after Disconnect\(\)", id="after an end"
+    ),
+    pytest.param(
+        lambda: script(script.error(429), script.usage(1, 2)), "UsagePart.* comes after ErrorPart", id="after an error"
+    ),
+    pytest.param(lambda: script("a", every=1, tps=1), "every=1 and tps=1 both say how fast", id="every and tps"),
+    pytest.param(lambda: script("a", every=0, tps=1), "every=0 and tps=1 both say how fast", id="every=0 and tps"),
+    pytest.param(lambda: script("a", tps=0), "tps=0 deltas a second is no speed", id="tps=0"),
+    pytest.param(lambda: script("a", tps=-1), "tps=-1 deltas a second is no speed", id="a negative tps"),
+    pytest.param(lambda: script("a", tps=nan), "tps=nan deltas a second is no speed", id="tps=nan"),
+    pytest.param(lambda: script("a", every=-0.1), "every=-0.1 is no time in seconds", id="a negative every"),
+    pytest.param(lambda: script("a", every=inf), "every=inf is no time in seconds", id="every=inf"),
+    pytest.param(lambda: script("a", every=nan), "every=nan is no time in seconds", id="every=nan"),
+    pytest.param(lambda: script("a", ttft=-1), "ttft=-1 is no time in seconds", id="a negative ttft"),
+    pytest.param(lambda: script("a", ttft=inf), "ttft=inf is no time in seconds", id="ttft=inf"),
+    pytest.param(lambda: script("a", jitter=-0.1), "jitter=-0.1 is a share of the delay, from 0 to 1", id="jitter<0"),
+    pytest.param(lambda: script("a", jitter=1.1), "jitter=1.1 is a share of the delay, from 0 to 1", id="jitter>1"),
+    pytest.param(lambda: script("a", jitter=nan), "jitter=nan is a share of the delay", id="jitter=nan"),
+    pytest.param(lambda: script.pause(-1), "pause: seconds=-1 is no time in seconds", id="a negative pause"),
+    pytest.param(lambda: script.pause(nan), "pause: seconds=nan is no time in seconds", id="a pause of nan"),
+    pytest.param(lambda: script.reasoning(), r"reasoning: give one non-empty string for each delta", id="no reasoning"),
+    pytest.param(lambda: script.reasoning("a", ""), r"reasoning: .*not \('a', ''\)", id="empty reasoning"),
+    pytest.param(lambda: script.reasoning(1), r"reasoning: .*not \(1,\)", id="reasoning of a number"),
+    pytest.param(lambda: script.refusal(), r"refusal: give one non-empty string for each delta", id="no refusal"),
+    pytest.param(lambda: script.refusal(""), r"refusal: .*not \('',\)", id="an empty refusal"),
+    pytest.param(lambda: script.tool_call("", {}), "a tool's name is a string, not ''", id="a tool without a name"),
+    pytest.param(lambda: script.tool_call(None, {}), "a tool's name is a string, not None", id="a tool named None"),
+    pytest.param(
+        lambda: script.tool_call("f", {"x": object()}),
+        r"tool_call\('f'\): these arguments cannot be JSON: .*not JSON serializable",
+        id="arguments that are no JSON",
+    ),
+    pytest.param(lambda: script.tool_call("f", 7), r"tool_call\('f'\): these arguments cannot be JSON: 7", id="a 7"),
+    pytest.param(lambda: script.tool_call("f", None), "these arguments cannot be JSON: None", id="arguments None"),
+    pytest.param(
+        lambda: script.tool_call("f", {"x": 1}, pieces=['{"x"']),
+        r"""tool_call\('f'\): the pieces say '{"x"', the arguments '{"x":1}'""",
+        id="pieces that say something else",
+    ),
+]
+
+
+@pytest.mark.parametrize(("make", "message"), MISTAKES)
+def test_a_mistake_is_refused_and_named(make, message):
+    with pytest.raises(ScriptError, match=message):
+        make()
+
+
+def test_a_mistake_can_be_caught_as_the_packages_own_or_as_a_value_error():
+    for base in (StreamrtError, ValueError):
+        with pytest.raises(base):
+            script("")
+
+
+def test_an_endless_pause_is_refused():
+    with pytest.raises(ScriptError, match="pause"):
+        list(script(script.pause(inf), "a").steps())
+
+
+@pytest.mark.parametrize("number", [nan, inf])
+def test_arguments_with_a_number_that_is_no_json_are_refused(number):
+    with pytest.raises(ScriptError, match="cannot be JSON"):
+        script.tool_call("f", {"x": number})
+
+
+def test_a_tool_call_cut_into_no_pieces_is_refused():
+    with pytest.raises(ScriptError, match="pieces"):
+        script.tool_call("f", "", pieces=[])
+
+
+@pytest.mark.parametrize("option", ["every", "ttft", "tps", "jitter"])
+def test_a_time_that_is_no_number_is_refused(option):
+    with pytest.raises(ScriptError, match=option):
+        script("a", **{option: "0.05"})
+
+
+def test_a_pause_that_is_no_number_is_refused():
+    with pytest.raises(ScriptError, match="pause"):
+        script.pause("1")
+
+
+@pytest.mark.parametrize("tokens", [(-1, 2), (1, -2)])
+def test_fewer_tokens_than_none_are_refused(tokens):
+    with pytest.raises(ScriptError, match="usage"):
+        script.usage(*tokens)
