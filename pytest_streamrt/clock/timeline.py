@@ -9,20 +9,30 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final, Literal, Protocol, get_args
 
 from pytest_streamrt.errors import ClockError, VirtualTimeStuck
 
-__all__ = ["ClockOptions", "Driver", "VirtualClock"]
+__all__ = ["ClockOptions", "Driver", "LeakPolicy", "RealIO", "VirtualClock"]
 
 NS: Final = 1_000_000_000
+
+RealIO = Literal["settle", "hold", "error"]
+"""What to do before a jump while a socket is open that is not ours."""
+
+LeakPolicy = Literal["warn", "fail", "ignore"]
+"""What to do about tasks, async generators and responses that a test leaves behind."""
 
 
 @dataclass(frozen=True)
 class ClockOptions:
-    """How far virtual time may go before a test counts as stuck.
+    """How virtual time behaves, and how far it may go before a test counts as stuck.
 
     Attributes:
+        real_io: before a jump while a socket is open that is not ours: "settle" waits `settle_time` for it and counts
+            the jump as racy, "hold" waits for it, "error" fails the test.
+        patch_time: whether `time.time`, `monotonic`, `perf_counter`, `sleep` and their ``_ns`` twins are virtual too.
+        leaked_tasks: what to do about tasks, async generators and responses that the test leaves behind.
         max_virtual: seconds of virtual time a test may take.
         max_events: how often the clock may jump without any progress: no turn taken, nothing logged.
         watchdog: real seconds to wait for worker threads and sockets before giving up on them.
@@ -30,11 +40,25 @@ class ClockOptions:
         spin_limit: how many loop iterations may pass without the clock moving, nor a turn taken.
     """
 
+    real_io: RealIO = "settle"
+    patch_time: bool = True
+    leaked_tasks: LeakPolicy = "warn"
     max_virtual: float = 86_400.0
     max_events: int = 100_000
     watchdog: float = 10.0
     settle_time: float = 0.005
     spin_limit: int = 100_000
+
+    def __post_init__(self) -> None:
+        for name, choices in (("real_io", get_args(RealIO)), ("leaked_tasks", get_args(LeakPolicy))):
+            if getattr(self, name) not in choices:
+                msg = f"virtual time: {name} is one of {', '.join(choices)}, not {getattr(self, name)!r}"
+                raise ClockError(msg)
+        for name in ("max_virtual", "max_events", "watchdog", "settle_time", "spin_limit"):
+            value = getattr(self, name)
+            if not isinstance(value, int | float) or isinstance(value, bool) or not value > 0:
+                msg = f"virtual time: {name} is a number above 0, not {value!r}"
+                raise ClockError(msg)
 
 
 class Driver(Protocol):
@@ -48,12 +72,12 @@ class Driver(Protocol):
         """Wait as `VirtualClock.settle` does."""
         ...
 
-    def dump(self) -> str:
-        """Every task, and where it waits: a line each."""
+    def thread_sleep(self, seconds: float) -> None:
+        """Let the calling worker thread sleep on virtual time."""
         ...
 
-    def time_moved(self) -> None:
-        """The timeline was moved by hand."""
+    def dump(self) -> str:
+        """Every task, and where it waits: a line each."""
         ...
 
 
@@ -76,6 +100,7 @@ class VirtualClock:
         self.started = False
         """Whether it has been switched on."""
         self._holds = 0
+        self._live = 0
         self._spins = 0
         self._jumps_without_progress = 0
         self._driver: Driver | None = None
@@ -100,8 +125,6 @@ class VirtualClock:
             raise ClockError(msg)
         self.ns += round(seconds * NS)
         self._spins = 0
-        if self._driver is not None:
-            self._driver.time_moved()
 
     @contextmanager
     def hold(self) -> Iterator[None]:
@@ -117,6 +140,20 @@ class VirtualClock:
         """Whether somebody holds it."""
         return self._holds > 0
 
+    @contextmanager
+    def live(self) -> Iterator[None]:
+        """For requests on real sockets: meanwhile the time runs, but no faster than real time."""
+        self._live += 1
+        try:
+            yield
+        finally:
+            self._live -= 1
+
+    @property
+    def is_live(self) -> bool:
+        """Whether a request of ours is on a real socket."""
+        return self._live > 0
+
     async def turn(self) -> None:
         """Resume when nothing else can run, without moving the time: one waiter at a time, in the order of asking."""
         await self._driving().turn()
@@ -124,6 +161,13 @@ class VirtualClock:
     async def settle(self) -> None:
         """Resume when nothing else can run and nobody waits for a turn: all that can happen now has happened."""
         await self._driving().settle()
+
+    def sleep_in_thread(self, seconds: float) -> None:
+        """For worker threads: sleep on virtual time. Without a loop to wait for, the time just moves on."""
+        if self._driver is None:
+            self.advance(seconds)
+        else:
+            self._driver.thread_sleep(seconds)
 
     def progress(self) -> None:
         """Something worth waiting for has happened: the test is not going nowhere."""
@@ -138,8 +182,14 @@ class VirtualClock:
             self.stuck(
                 f"livelock: {self.options.spin_limit:,} iterations of the loop, and the clock has not moved",
                 "A task that runs again and again without sleeping, such as `while not done: await sleep(0)`.",
-                "Wait for an event instead, or allow more with the option streamrt_spin_limit.",
+                "Wait for an event instead, or allow more: --streamrt-spin-limit.",
             )
+
+    def flow(self, ns: int) -> None:
+        """For drivers: real time has passed, up to `ns`."""
+        if ns > self.ns:
+            self.ns = ns
+            self._spins = 0
 
     def jump(self, ns: int) -> None:
         """For drivers: nothing is left to do at this instant; go to the next deadline, at `ns`."""
@@ -160,9 +210,7 @@ class VirtualClock:
                 "End it, or allow more: @pytest.mark.virtual_time(max_events=…).",
             )
             return
-        if ns > self.ns:
-            self._spins = 0
-        self.ns = max(ns, self.ns)
+        self.flow(ns)
         self.jumps += 1
 
     def deadlock(self) -> None:
@@ -179,7 +227,15 @@ class VirtualClock:
         self.stuck(
             f"{what} did not report back within {self.options.watchdog:g} s of real time",
             "A worker thread or a peer that hangs.",
-            "Give it a timeout of its own, or allow more with the option streamrt_watchdog.",
+            "Give it a timeout of its own, or allow more: --streamrt-watchdog.",
+        )
+
+    def open_socket(self, which: str) -> None:
+        """For drivers: the clock would jump while a socket is open, and the policy is that it must not."""
+        self.stuck(
+            f"the clock would jump while a socket is open, which real_io='error' forbids: {which}",
+            "The test talks to the real world beside its virtual clock: what comes from there comes at a random moment.",
+            "Record the traffic in a cassette, run it in process, or choose real_io='settle' or 'hold'.",
         )
 
     def stuck(self, what: str, cause: str, remedy: str) -> None:

@@ -6,8 +6,8 @@ jump. Two more things make a run repeatable: trio shuffles the tasks that can ru
 memory address; here both go in the order of asking.
 
 Private names used: `trio._core._run.GLOBAL_RUN_CONTEXT`, `Runner.clock`, `Runner.deadlines`, `Runner.waiting_for_idle`,
-`Deadlines._heap` and its methods, `_r`, `_ALLOW_DETERMINISTIC_SCHEDULING`. `tests/clock/test_private_surface.py` says so
-when a release moves one.
+`Deadlines` and its methods, `CancelScope._registered_deadline` and `._cancel`, `CancelReason`, `_r`,
+`_ALLOW_DETERMINISTIC_SCHEDULING`. `tests/clock/test_private_surface.py` says so when a release moves one.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ import heapq
 import itertools
 import math
 import random
+import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -31,8 +33,9 @@ from pytest_streamrt.clock.timeline import NS, VirtualClock
 __all__ = ["drive_trio"]
 
 _OWN_READERS: Final = 1  # trio's own wake-up socket is always being read
-_HALF_NS: Final = 0.5 / NS
 _IDLE: Final = 86_400.0  # longer than any wait: lets trio's wait_all_tasks_blocked go first
+_PRUNE: Final = 1_000  # stale deadlines that are kept before they are swept out
+_real_ns: Final = time.monotonic_ns
 
 
 class _InOrder(random.Random):
@@ -42,23 +45,63 @@ class _InOrder(random.Random):
         return 0.0
 
 
-class _FairDeadlines(_run.Deadlines):
-    """Deadlines of the same nanosecond, in the order in which they were set. Stock trio goes by memory address."""
+class _FairDeadlines:
+    """Deadlines in whole nanoseconds, those of the same one in the order in which they were set.
 
-    def __init__(self, old: _run.Deadlines) -> None:
-        super().__init__(heap=[], active=0)
+    Stands in for trio's own, which compares floats (3 * 0.05 is a little more than 0.15), and breaks ties by memory
+    address. A scope may change its deadline, so an entry counts only while it is still its scope's own.
+    """
+
+    def __init__(self, old: Any = None) -> None:
+        self._heap: list[tuple[int, int, Any]] = []
         self._order = itertools.count()
-        for deadline, _, scope in sorted(old._heap, key=lambda entry: entry[:2]):
-            if deadline == scope._registered_deadline:
+        self._active = 0
+        if old is not None:
+            for deadline, scope in _live_deadlines(old):
                 self.add(deadline, scope)
 
-    def add(self, deadline: float, cancel_scope: trio.CancelScope) -> None:
-        heapq.heappush(self._heap, (deadline, next(self._order), cancel_scope))
+    def add(self, deadline: float, cancel_scope: Any) -> None:
+        heapq.heappush(self._heap, (round(deadline * NS), next(self._order), cancel_scope))
         self._active += 1
 
+    def remove(self, deadline: float, cancel_scope: Any) -> None:
+        del deadline, cancel_scope  # the entry has gone stale
+        self._active -= 1
+        if len(self._heap) > 2 * self._active + _PRUNE:
+            kept = {id(scope): entry for entry in self._heap if self._counts(entry[0], scope := entry[2])}
+            self._heap = sorted(kept.values(), key=lambda entry: entry[:2])
+
+    def next_deadline(self) -> float:
+        while self._heap:
+            ns, _, scope = self._heap[0]
+            if self._counts(ns, scope):
+                return ns / NS
+            heapq.heappop(self._heap)
+        return math.inf
+
     def expire(self, now: float) -> bool:
-        # 3 * 0.05 is a little more than 0.15: what is due within this nanosecond is due.
-        return super().expire(now + _HALF_NS)
+        ns_now = round(now * NS)
+        expired = False
+        while self._heap and self._heap[0][0] <= ns_now:
+            ns, _, scope = heapq.heappop(self._heap)
+            if self._counts(ns, scope):
+                expired = True
+                scope._cancel(_run.CancelReason(source="deadline"))
+        return expired
+
+    def __iter__(self) -> Iterator[tuple[float, Any]]:
+        return ((scope._registered_deadline, scope) for ns, _, scope in self._heap if self._counts(ns, scope))
+
+    @staticmethod
+    def _counts(ns: int, scope: Any) -> bool:
+        deadline = scope._registered_deadline
+        return bool(deadline != math.inf and round(deadline * NS) == ns)
+
+
+def _live_deadlines(stock: Any) -> list[tuple[float, Any]]:
+    """The deadlines in one of trio's own heaps that still count, in their order."""
+    entries = sorted(stock._heap, key=lambda entry: entry[:2])
+    return [(deadline, scope) for deadline, _, scope in entries if deadline == scope._registered_deadline]
 
 
 class _TrioDriver(trio.abc.Clock, trio.abc.Instrument):
@@ -67,10 +110,14 @@ class _TrioDriver(trio.abc.Clock, trio.abc.Instrument):
     def __init__(self, clock: VirtualClock, runner: Any) -> None:
         self._clock = clock
         self._runner = runner
+        self._began = clock.ns
+        self._token = trio.lowlevel.current_trio_token()
         self._turns: deque[trio.lowlevel.Task] = deque()
         self._settlers: deque[trio.lowlevel.Task] = deque()
+        self._parked = 0  # worker threads that sleep; trio itself counts those that are out
         self._steps = 0  # task steps so far: tells whether anything has run since the last look
         self._looked: tuple[str, int] | None = None  # what was waited for, and the step at which
+        self._flowing: tuple[int, int] | None = None  # real ns since when, and up to which virtual ns
 
     # What trio asks of a clock, and of an instrument.
 
@@ -78,17 +125,25 @@ class _TrioDriver(trio.abc.Clock, trio.abc.Instrument):
         pass
 
     def current_time(self) -> float:
-        return self._clock.ns / NS
+        return (self._clock.ns - self._began) / NS
 
     def before_task_step(self, task: trio.lowlevel.Task) -> None:
         del task
         self._steps += 1
         self._clock.spin()
 
+    def after_io_wait(self, timeout: float) -> None:
+        del timeout
+        if self._flowing is not None:
+            began, upto = self._flowing
+            self._flowing = None
+            self._clock.flow(min(self._clock.ns + _real_ns() - began, upto))
+
     def deadline_to_sleep_time(self, deadline: float) -> float:
         """How many real seconds to wait for I/O; called when no task can run. 0 means: look again at once."""
         clock = self._clock
-        if deadline <= self.current_time() + _HALF_NS:
+        next_ns = None if deadline == math.inf else self._began + round(deadline * NS)
+        if next_ns is not None and next_ns <= clock.ns:
             return 0
         if self._runner.waiting_for_idle:
             return _IDLE
@@ -97,22 +152,24 @@ class _TrioDriver(trio.abc.Clock, trio.abc.Instrument):
             return 0
         io: Any = statistics.io_statistics
         sockets = io.tasks_waiting_read + io.tasks_waiting_write - _OWN_READERS
-        if (sockets > 0 or clock.held) and self._look("io"):
+        if (sockets > 0 or clock.held or clock.is_live) and self._look("io"):
             return 0  # whatever has arrived by now comes first
-        if clock.held or trio.testing.active_thread_count():
+        if clock.held or trio.testing.active_thread_count() > self._parked:
             return self._wait("a worker thread, or what holds the clock,")
         if self._grant(self._turns) or self._grant(self._settlers):
             return 0
-        if deadline == math.inf:
+        if clock.is_live:
+            return self._flow(next_ns)
+        if next_ns is None:
             if sockets > 0:
                 return self._wait("an open socket")
             clock.deadlock()
             return 0
         if sockets > 0:
-            if self._look("settle"):
-                return clock.options.settle_time
-            clock.racy_jumps += 1
-        clock.jump(round(deadline * NS))
+            patience = self._before_jump(sockets)
+            if patience is not None:
+                return patience
+        clock.jump(next_ns)
         return 0
 
     # What the timeline asks of its driver.
@@ -123,8 +180,19 @@ class _TrioDriver(trio.abc.Clock, trio.abc.Instrument):
     async def settle(self) -> None:
         await self._queue(self._settlers)
 
-    def time_moved(self) -> None:
-        pass  # the run asks for the time again in each pass
+    def thread_sleep(self, seconds: float) -> None:
+        woken = threading.Event()
+
+        async def wake_later() -> None:
+            self._parked += 1
+            try:
+                await trio.sleep(seconds)
+            finally:
+                self._parked -= 1
+                woken.set()
+
+        self._token.run_sync_soon(trio.lowlevel.spawn_system_task, wake_later)
+        woken.wait()
 
     def dump(self) -> str:
         root = trio.lowlevel.current_root_task()
@@ -142,6 +210,31 @@ class _TrioDriver(trio.abc.Clock, trio.abc.Instrument):
             return self._clock.options.watchdog
         self._clock.no_answer(what)
         return 0
+
+    def _flow(self, next_ns: int | None) -> float:
+        """While a request of ours is on a real socket: wait for it, and let as much virtual time pass as real."""
+        clock = self._clock
+        if next_ns is None:
+            patience = self._wait("a request on a real socket")
+            upto = clock.ns + round(patience * NS)
+        else:
+            patience, upto = (next_ns - clock.ns) / NS, next_ns
+        self._flowing = (_real_ns(), upto)
+        return patience
+
+    def _before_jump(self, sockets: int) -> float | None:
+        """Sockets are open that are not ours: how long to wait, as the policy says, or None to jump."""
+        clock = self._clock
+        which = f"{sockets} task(s) wait for a socket" if sockets > 1 else "a task waits for a socket"
+        if clock.options.real_io == "error":
+            clock.open_socket(f"{which}; see below where")
+            return 0
+        if clock.options.real_io == "hold":
+            return self._wait(f"an open socket ({which})")
+        if self._look("settle"):
+            return clock.options.settle_time
+        clock.racy_jumps += 1
+        return None
 
     async def _queue(self, queue: deque[trio.lowlevel.Task]) -> None:
         task = trio.lowlevel.current_task()
@@ -164,11 +257,12 @@ class _TrioDriver(trio.abc.Clock, trio.abc.Instrument):
 @contextmanager
 def drive_trio(clock: VirtualClock) -> Iterator[Callable[[Callable[[], None]], None]]:
     """Put the current trio run on that clock. Gives what cancels the test body from outside of any task."""
-    runner = _run.GLOBAL_RUN_CONTEXT.runner
+    runner: Any = _run.GLOBAL_RUN_CONTEXT.runner
     module: Any = _run
     driver = _TrioDriver(clock, runner)
     old = runner.clock, module._r, module._ALLOW_DETERMINISTIC_SCHEDULING
-    runner.clock, runner.deadlines = driver, _FairDeadlines(runner.deadlines)
+    deadlines = _FairDeadlines(runner.deadlines)
+    runner.clock, runner.deadlines = driver, deadlines
     module._r, module._ALLOW_DETERMINISTIC_SCHEDULING = _InOrder(), False
     trio.lowlevel.add_instrument(driver)
     clock._driver = driver
@@ -178,6 +272,9 @@ def drive_trio(clock: VirtualClock) -> Iterator[Callable[[Callable[[], None]], N
         clock._driver = None
         trio.lowlevel.remove_instrument(driver)
         runner.clock, module._r, module._ALLOW_DETERMINISTIC_SCHEDULING = old
+        runner.deadlines = _run.Deadlines()
+        for deadline, scope in deadlines:
+            runner.deadlines.add(deadline, scope)
 
 
 def _lines(task: trio.lowlevel.Task) -> Iterator[str]:
