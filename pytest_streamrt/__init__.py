@@ -12,17 +12,19 @@ from pytest_streamrt.script import script
 
 if TYPE_CHECKING:
     from pytest_streamrt.cassette import Cassette, use_cassette
-    from pytest_streamrt.clock import VirtualClock, virtual_time
+    from pytest_streamrt.clock import VirtualClock, no_task_leaks, virtual_time
     from pytest_streamrt.edge import StreamingASGITransport
     from pytest_streamrt.errors import (
         CassetteError,
         CassetteMiss,
         ClockError,
         InferenceFailed,
+        LeftBehind,
         NotReplayable,
         ScriptError,
         StreamError,
         StreamrtError,
+        StreamrtWarning,
         TranscriptError,
         VirtualTimeStuck,
     )
@@ -46,17 +48,19 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "cassette": ("Cassette", "use_cassette"),
-    "clock": ("VirtualClock", "virtual_time"),
+    "clock": ("VirtualClock", "no_task_leaks", "virtual_time"),
     "edge": ("StreamingASGITransport",),
     "errors": (
         "CassetteError",
         "CassetteMiss",
         "ClockError",
         "InferenceFailed",
+        "LeftBehind",
         "NotReplayable",
         "ScriptError",
         "StreamError",
         "StreamrtError",
+        "StreamrtWarning",
         "TranscriptError",
         "VirtualTimeStuck",
     ),
@@ -80,6 +84,7 @@ __all__ = [
     "FakeModel",
     "Inference",
     "InferenceFailed",
+    "LeftBehind",
     "ModelContext",
     "NotReplayable",
     "Observer",
@@ -93,6 +98,7 @@ __all__ = [
     "StreamError",
     "StreamingASGITransport",
     "StreamrtError",
+    "StreamrtWarning",
     "Transcript",
     "TranscriptError",
     "VirtualClock",
@@ -101,6 +107,7 @@ __all__ = [
     "disconnect",
     "error",
     "fold",
+    "no_task_leaks",
     "pause",
     "reasoning",
     "refusal",

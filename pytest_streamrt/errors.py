@@ -17,10 +17,12 @@ __all__ = [
     "CassetteMiss",
     "ClockError",
     "InferenceFailed",
+    "LeftBehind",
     "NotReplayable",
     "ScriptError",
     "StreamError",
     "StreamrtError",
+    "StreamrtWarning",
     "TranscriptError",
     "VirtualTimeStuck",
 ]
@@ -28,6 +30,10 @@ __all__ = [
 
 class StreamrtError(Exception):
     """Base of what pytest-streamrt raises, but for `CassetteMiss`, which no ``except Exception`` may swallow."""
+
+
+class StreamrtWarning(UserWarning):
+    """A test has passed, and yet something in it is doubtful: what it left behind, or a race with a real socket."""
 
 
 class StreamError(StreamrtError, ValueError):
@@ -56,6 +62,10 @@ class ClockError(StreamrtError, RuntimeError):
 
 class VirtualTimeStuck(StreamrtError):
     """A test on virtual time can make no more progress: a deadlock, a livelock, or a run past its bound."""
+
+
+class LeftBehind(StreamrtError, AssertionError):
+    """A block of code has left something behind that it began: a task, an async generator, an open response."""
 
 
 class InferenceFailed(StreamrtError):

@@ -15,14 +15,17 @@ import asyncio
 import heapq
 import itertools
 import math
-import socket
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from functools import wraps
 from typing import TYPE_CHECKING, Any, Final
 
+from pytest_streamrt.clock.current import is_clock_thread, lent
+from pytest_streamrt.clock.sockets import Sockets, name_of
 from pytest_streamrt.clock.tasks import describe
 from pytest_streamrt.clock.threads import Threads, anyio_threads
 from pytest_streamrt.clock.timeline import NS, VirtualClock
@@ -31,6 +34,7 @@ from pytest_streamrt.errors import ClockError
 __all__ = ["drive_asyncio"]
 
 _POLL_EVERY: Final = 64  # with no socket in use, only every so many busy iterations look at the self-pipe
+_LAST_CHANCE: Final = 0.5  # real seconds for a socket that owes nothing, when it alone could bring the test on
 _real_ns: Final = time.monotonic_ns
 
 
@@ -53,20 +57,21 @@ class _TimerHandle(asyncio.TimerHandle):
 class _AsyncioDriver:
     """The loop's view of the timeline. Its time is 0 where the clock was switched on, so floats hold it to the ns."""
 
-    def __init__(self, loop: Any, clock: VirtualClock, *, called_from_outside: bool) -> None:
+    def __init__(self, loop: Any, clock: VirtualClock) -> None:
+        self.thread = threading.get_ident()
         self.threads = Threads()
         self._loop = loop
         self._clock = clock
         self._began = clock.ns
-        self._called_from_outside = called_from_outside
         self._order = itertools.count()
         self._turns: deque[asyncio.Future[None]] = deque()
         self._settlers: deque[asyncio.Future[None]] = deque()
         self._real_select: Callable[[float | None], list[Any]] = loop._selector.select
-        self._own_fds = frozenset(loop._selector.get_map())
+        self.sockets = Sockets(loop)
         self._busy = 0
         self._real_executor: Callable[..., Any] = loop.run_in_executor
         self._before = asyncio.all_tasks(loop) - {asyncio.current_task(loop)}  # the runner's own, and fixtures'
+        self._spawned: set[asyncio.Task[Any]] = set()
 
     # What the loop is given instead of its own methods.
 
@@ -86,6 +91,8 @@ class _AsyncioDriver:
         return self._set_timer(when * NS, callback, args, context)
 
     def run_in_executor(self, executor: Any, func: Any, *args: Any) -> asyncio.Future[Any]:
+        if executor is None or isinstance(executor, ThreadPoolExecutor):  # another process has its own time
+            func = self.lend(func)
         future: asyncio.Future[Any] = self._real_executor(executor, func, *args)
         self.threads.started()
         future.add_done_callback(lambda _: self.threads.ended())
@@ -94,35 +101,30 @@ class _AsyncioDriver:
     def select(self, timeout: float | None = None) -> list[Any]:
         """What the loop calls when it would sleep for up to `timeout` seconds; None means until something happens."""
         clock = self._clock
-        sockets = len(self._loop._selector.get_map()) > len(self._own_fds)
         if timeout is not None and timeout <= 0:  # there is work to do: only look whether there is more
             clock.spin()
             self._busy += 1
-            if not sockets and not clock.is_live and self._busy % _POLL_EVERY:
+            if not self.sockets.open and not clock.is_live and self._busy % _POLL_EVERY:
                 return []
-            return self._real_select(0)
-        events = self._real_select(0)
+            return self._ask(0)
+        events = self._ask(0)
         if events:
             return events
         if clock.held or self.threads.busy:
             return self._wait("a worker thread, or what holds the clock,")
+        if self.threads.outside_at_work:
+            return self._wait_for_outside()
         if self._grant(self._turns) or self._grant(self._settlers):
             return []
         next_ns = None if timeout is None else self._began + round(self._loop._scheduled[0]._when * NS)
         if clock.is_live:
             return self._flow(next_ns)
         if next_ns is None:
-            if sockets or self._called_from_outside:
-                return self._wait("an open socket" if sockets else "whoever calls into this loop from another thread")
-            clock.deadlock()
-            return []
-        if sockets:
-            events = self._before_jump()
-            if events:
-                return events
-        if clock.failure is None or next_ns > clock.ns:
+            return self._wait_for_sockets()
+        events = self._before_jump()
+        if not events and (clock.failure is None or next_ns > clock.ns):
             clock.jump(next_ns)
-        return []
+        return events
 
     # What the timeline asks of its driver.
 
@@ -134,24 +136,40 @@ class _AsyncioDriver:
 
     def thread_sleep(self, seconds: float) -> None:
         woken = threading.Event()
+        outside = is_clock_thread()
 
         def arm() -> None:
-            self.threads.parked()
-            self.call_later(seconds, wake)
+            unpark = self.threads.park(outside=outside)
+            self.call_later(seconds, wake, unpark)
 
-        def wake() -> None:
-            self.threads.unparked()
+        def wake(unpark: Callable[[], None]) -> None:
+            unpark()
             woken.set()
 
         self._loop.call_soon_threadsafe(arm)
         woken.wait()
 
+    def wake(self) -> None:
+        self._loop.call_soon_threadsafe(_nothing)
+
+    def spawn(self, function: Callable[..., Coroutine[Any, Any, object]], *args: object) -> None:
+        task = self._loop.create_task(function(*args))
+        self._spawned.add(task)  # the loop itself keeps no reference
+        task.add_done_callback(self._spawned.discard)
+
+    def lend(self, func: Callable[..., Any]) -> Callable[..., Any]:
+        """A function that does the same, in a worker thread, on this clock."""
+
+        @wraps(func)
+        def on_this_clock(*args: Any, **kwargs: Any) -> Any:
+            with lent(self._clock):
+                return func(*args, **kwargs)
+
+        return on_this_clock
+
     def dump(self) -> str:
         tasks = sorted(asyncio.all_tasks(self._loop) - self._before, key=lambda task: task.get_name())
         return "\n".join(describe(task.get_name(), task.get_coro()) for task in tasks)
-
-    def cancel_soon(self, cancel: Callable[[], None]) -> None:
-        self._loop.call_soon(cancel)
 
     async def _queue(self, queue: deque[asyncio.Future[None]]) -> None:
         future = self._loop.create_future()
@@ -167,11 +185,37 @@ class _AsyncioDriver:
                 return True
         return False
 
+    def _ask(self, timeout: float | None) -> list[Any]:
+        """Ask the selector, for up to `timeout` real seconds."""
+        sockets = self.sockets
+        sockets.look(live=self._clock.is_live)
+        events = self._real_select(timeout)
+        if events and sockets.open:
+            sockets.spoke(events)
+        return events
+
     def _wait(self, what: str) -> list[Any]:
         """Wait in real time for something from outside."""
-        events = self._real_select(self._clock.options.watchdog)
+        events = self._ask(self._clock.options.watchdog)
         if not events:
             self._clock.no_answer(what)
+        return events
+
+    def _wait_for_outside(self) -> list[Any]:
+        """Wait in real time for a call, as long as the thread that makes it is at work, and not itself waiting."""
+        events = self._ask(self._clock.options.watchdog)
+        if not events and self.threads.outside_blocked:
+            self._clock.no_answer("the thread that calls into this loop")
+        return events
+
+    def _wait_for_sockets(self) -> list[Any]:
+        """Nothing else can bring the test on."""
+        unquiet = self.sockets.unquiet()
+        if unquiet:
+            return self._wait(f"an open socket ({_names(unquiet)})")
+        events = self._ask(_LAST_CHANCE) if self.sockets.open else []
+        if not events:
+            self._clock.deadlock()
         return events
 
     def _flow(self, next_ns: int | None) -> list[Any]:
@@ -182,7 +226,7 @@ class _AsyncioDriver:
         else:
             patience = max(next_ns - clock.ns, 0) / NS
         began = _real_ns()
-        events = self._real_select(patience)
+        events = self._ask(patience)
         now = clock.ns + _real_ns() - began
         if next_ns is not None:
             clock.flow(min(now, next_ns) if events else next_ns)
@@ -193,20 +237,22 @@ class _AsyncioDriver:
         return events
 
     def _before_jump(self) -> list[Any]:
-        """Sockets are open that are not ours: what the policy says."""
+        """Where sockets are open that are not ours, do what the policy says."""
         clock = self._clock
-        if clock.options.real_io == "error":
-            clock.open_socket(self._open_sockets())
+        unquiet = self.sockets.unquiet() if self.sockets.open else []
+        if not unquiet:
             return []
-        if clock.options.real_io == "hold":
-            return self._wait(f"an open socket ({self._open_sockets()})")
-        events = self._real_select(clock.options.settle_time)
-        clock.racy_jumps += not events
+        if clock.options.real_io == "error":
+            clock.open_socket(_names(unquiet))
+            return []
+        owing = self.sockets.owing()
+        if clock.options.real_io == "hold" and owing:
+            return self._wait(f"an open socket ({_names(owing)})")
+        events = self._ask(clock.options.settle_time)
+        if not events:
+            self.sockets.were_quiet()
+            clock.racy_jumps += 1
         return events
-
-    def _open_sockets(self) -> str:
-        keys = [key for fd, key in self._loop._selector.get_map().items() if fd not in self._own_fds]
-        return ", ".join(_name_of(key.fd) for key in keys)
 
     def _set_timer(self, ns: float, callback: Any, args: Any, context: Any) -> asyncio.TimerHandle:
         loop = self._loop
@@ -227,18 +273,18 @@ class _AsyncioDriver:
 
 @contextmanager
 def drive_asyncio(
-    clock: VirtualClock, *, called_from_outside: bool = False
-) -> Iterator[Callable[[Callable[[], None]], None]]:
-    """Put the running asyncio loop on that clock. Gives what cancels the test body from outside of any task.
+    clock: VirtualClock, running: asyncio.AbstractEventLoop, cancel_body: Callable[[], None]
+) -> Iterator[None]:
+    """Put an asyncio loop on that clock: the one that runs in this thread, or is about to.
 
     Args:
         clock: the clock.
-        called_from_outside: whether the loop serves calls from another thread, so that it may have nothing to do.
+        running: the loop.
+        cancel_body: cancels what the clock was switched on for. Called by the loop, outside of any task.
 
     Raises:
         ClockError: the loop is of a kind that cannot be driven, such as uvloop's.
     """
-    running = asyncio.get_running_loop()
     if not isinstance(running, asyncio.SelectorEventLoop):
         kind = f"{type(running).__module__}.{type(running).__qualname__}"
         msg = (
@@ -248,7 +294,7 @@ def drive_asyncio(
         )
         raise ClockError(msg)
     loop: Any = running  # what is used of it is private
-    driver = _AsyncioDriver(loop, clock, called_from_outside=called_from_outside)
+    driver = _AsyncioDriver(loop, clock)
     with ExitStack() as restore:
         real_time: Callable[[], float] = loop.time
         driver.shift_timers(-real_time())
@@ -263,26 +309,20 @@ def drive_asyncio(
         ):
             setattr(owner, name, getattr(driver, name))
             restore.callback(delattr, owner, name)
-        restore.enter_context(anyio_threads(loop, driver.threads))
-        clock._driver = driver
+        restore.enter_context(driver.sockets.watched())
+        restore.enter_context(anyio_threads(loop, driver.threads, driver.lend))
         try:
-            yield driver.cancel_soon
+            with clock.driven_by(driver, lambda: loop.call_soon(cancel_body)):
+                yield
         finally:
-            clock._driver = None
             restore.close()
             loop._clock_resolution = resolution
             driver.shift_timers(real_time() - driver.time())
 
 
-def _name_of(fd: int) -> str:
-    """A socket by its ends, for an error message."""
-    try:
-        with socket.socket(fileno=fd) as sock:
-            try:
-                name = f"{sock.getsockname()} -> {sock.getpeername()}"
-            except OSError:
-                name = f"listening on {sock.getsockname()}"
-            sock.detach()
-    except OSError:
-        return f"file descriptor {fd}"
-    return name
+def _nothing() -> None:
+    pass
+
+
+def _names(sockets: list[int]) -> str:
+    return ", ".join(map(name_of, sockets))

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Final
 
 import anyio
@@ -11,25 +14,62 @@ from anyio.lowlevel import checkpoint
 
 from pytest_streamrt.clock.timeline import NS, VirtualClock
 
-__all__ = ["active_clock", "now_ns", "sleep_until", "turn"]
+__all__ = [
+    "active_clock",
+    "is_clock_thread",
+    "lent",
+    "now_ns",
+    "running_here",
+    "sleep_blocking_until",
+    "sleep_until",
+    "turn",
+]
 
 # Bound here, so that a patched `time` module does not reach the real clock.
 _real_ns: Final = time.monotonic_ns
+_real_sleep: Final = time.sleep
 
 _running: Final[dict[int, VirtualClock]] = {}  # by thread: a loop runs in one thread, and so does its clock
 
 
+# A worker thread has the clock of whoever sent it to work; it comes with the context that the work is done in.
+_lent: Final[ContextVar[VirtualClock | None]] = ContextVar("streamrt_clock", default=None)
+
+
 def active_clock() -> VirtualClock | None:
-    """The virtual clock that runs in this thread, if one does."""
-    return _running.get(threading.get_ident())
+    """The virtual clock that runs in this thread, or in the one that sent this worker thread to work, if one does."""
+    clock = _running.get(threading.get_ident()) or _lent.get()
+    return clock if clock is not None and clock.running else None
 
 
-def set_active(clock: VirtualClock | None) -> None:
-    """For `virtual_time`: from now on this thread's clock is this one, or the real one."""
-    if clock is None:
-        _running.pop(threading.get_ident(), None)
-    else:
-        _running[threading.get_ident()] = clock
+@contextmanager
+def lent(clock: VirtualClock) -> Iterator[None]:
+    """In this block, and in the worker threads that it sends to work, that clock is the one that runs."""
+    token = _lent.set(clock)
+    try:
+        yield
+    finally:
+        _lent.reset(token)
+
+
+@contextmanager
+def running_here(clock: VirtualClock) -> Iterator[None]:
+    """For the length of the block, this thread's clock is that one."""
+    here = threading.get_ident()
+    before = _running.get(here)
+    _running[here] = clock
+    try:
+        yield
+    finally:
+        if before is None:
+            del _running[here]
+        else:
+            _running[here] = before
+
+
+def is_clock_thread() -> bool:
+    """Whether a virtual clock runs in this thread itself, and not in the one that sent it to work."""
+    return threading.get_ident() in _running
 
 
 def now_ns() -> int:
@@ -43,6 +83,17 @@ async def sleep_until(ns: int) -> None:
     delay = ns - now_ns()
     if delay > 0:
         await anyio.sleep(delay / NS)
+
+
+def sleep_blocking_until(ns: int) -> None:
+    """Block this thread until `now_ns()` is at least that."""
+    delay = ns - now_ns()
+    if delay > 0:
+        clock = active_clock()
+        if clock is None:
+            _real_sleep(delay / NS)
+        else:
+            clock.sleep(delay / NS)
 
 
 async def turn() -> None:

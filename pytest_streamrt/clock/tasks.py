@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import sys
+import sysconfig
 from pathlib import PurePath
 from types import FrameType
 from typing import Any, Final
 
-__all__ = ["describe"]
+__all__ = ["describe", "where_called"]
 
 # Where these wait says nothing: the reader wants the line of their own code that called them.
-_LIBRARIES: Final = ("asyncio", "anyio", "trio", "pytest_streamrt", "outcome")
+_LIBRARIES: Final = ("asyncio", "anyio", "trio", "pytest_streamrt", "outcome", "contextlib", "functools")
+
+_INSTALLED: Final = tuple({sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")})
 
 
 def describe(name: str, coroutine: Any) -> str:
@@ -22,6 +26,19 @@ def describe(name: str, coroutine: Any) -> str:
     if own is None or own is innermost:
         return f"  {name}: {_place(innermost)}"
     return f"  {name}: {_place(own)}, in {innermost.f_code.co_qualname}"
+
+
+def where_called() -> str:
+    """The innermost line of the user's own code that led here; else the innermost of any library but the runtimes."""
+    fallback = None
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None:
+        if not _is_library(frame):
+            if not frame.f_code.co_filename.startswith(_INSTALLED):
+                return _place(frame)
+            fallback = fallback or frame
+        frame = frame.f_back
+    return _place(fallback) if fallback is not None else "an unknown place"
 
 
 def _frames(awaitable: Any) -> list[FrameType]:

@@ -1,4 +1,4 @@
-"""Counts the worker threads that are at work for a loop, and those of them that only wait for the loop.
+"""Counts the threads that a loop has to wait for: its worker threads, and the one outside that calls into it.
 
 What is known of anyio's private surface is in this file: the class of its asyncio backend, through which every worker
 thread goes, whatever limiter it was given. (Trio counts its threads itself.) `tests/clock/test_private_surface.py` says so
@@ -8,8 +8,10 @@ when a release moves it.
 from __future__ import annotations
 
 import asyncio
+import sys
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 from functools import wraps
 from typing import Any
@@ -20,23 +22,47 @@ __all__ = ["Threads", "anyio_threads"]
 
 
 class Threads:
-    """How many threads are out for a loop, and how many of those are parked: asleep, or in a call into the loop.
+    """Who else is at work for a loop, so that its clock has to wait.
 
-    While one is out and not parked, it will report back, and the clock waits.
+    Worker threads: how many are out, and how many of those are parked: asleep, or in a call into the loop. While one is
+    out and not parked, it will report back. And the thread outside that calls into the loop, where the loop serves one:
+    time moves only while that waits for a call.
     """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._out = 0
-        self._parked = 0
+        self._asleep = 0
+        self._outside: int | None = None
+        self._calls = 0
 
     @property
     def busy(self) -> bool:
-        """Whether one is at work."""
-        return self._out > self._parked
+        """Whether a worker thread is at work."""
+        return self._out > self._asleep
+
+    @property
+    def asleep(self) -> int:
+        """How many worker threads are parked."""
+        return self._asleep
+
+    @property
+    def outside_at_work(self) -> bool:
+        """Whether the loop serves calls from a thread outside, and that is not waiting for one."""
+        return self._outside is not None and self._calls == 0
+
+    @property
+    def outside_blocked(self) -> bool:
+        """Whether the thread outside waits for another thread, and not through anything that is seen here."""
+        frame = sys._current_frames().get(self._outside or 0)
+        return frame is not None and frame.f_code.co_filename == threading.__file__
+
+    def serve(self, outside: int | None) -> None:
+        """The loop serves calls from the thread of that identity from now on, or from none."""
+        self._outside = outside
 
     def started(self) -> None:
-        """A thread has been sent to work."""
+        """A worker thread has been sent to work."""
         with self._lock:
             self._out += 1
 
@@ -45,31 +71,71 @@ class Threads:
         with self._lock:
             self._out -= 1
 
-    def parked(self) -> None:
-        """A thread waits for the loop."""
-        with self._lock:
-            self._parked += 1
+    def park(self, *, outside: bool = False) -> Callable[[], None]:
+        """For the loop: from now on a worker thread, or the one outside, waits for it.
 
-    def unparked(self) -> None:
-        """It is about to go on. To be said by the loop, before it lets the thread go on."""
-        with self._lock:
-            self._parked -= 1
+        Gives what the loop is to call before it lets the thread go on; calling that again does nothing.
+        """
+        parked = False
+
+        def move(by: int) -> None:
+            nonlocal parked
+            with self._lock:
+                if parked == (by > 0):
+                    return
+                parked = by > 0
+                if outside:
+                    self._calls += by
+                else:
+                    self._asleep += by
+
+        move(1)
+        return lambda: move(-1)
+
+    def park_until(self, future: Future[Any]) -> Callable[[], None]:
+        """For the thread outside: from now on it waits for that future, which the loop resolves.
+
+        Gives what it is to call afterwards, in case it stops waiting before.
+        """
+        resolved = threading.Event()
+        unpark: list[Callable[[], None]] = []
+
+        def go_on(_: object = None) -> None:
+            resolved.set()
+            for each in unpark:
+                each()
+
+        # The callback comes first, so that the loop cannot resolve the future between a look at it and the parking.
+        future.add_done_callback(go_on)
+        if not resolved.is_set():
+            unpark.append(self.park(outside=True))
+            if resolved.is_set():
+                go_on()
+        return go_on
 
 
 @contextmanager
-def anyio_threads(loop: asyncio.AbstractEventLoop, threads: Threads) -> Iterator[None]:
-    """While the block runs, have anyio's worker threads of that loop counted, and their calls back into it."""
+def anyio_threads(
+    loop: asyncio.AbstractEventLoop, threads: Threads, lend: Callable[[Callable[..., Any]], Callable[..., Any]]
+) -> Iterator[None]:
+    """While the block runs, have anyio's worker threads of that loop counted, and their calls back into it.
+
+    Args:
+        loop: the loop.
+        threads: where they are counted.
+        lend: gives a function that does the same, in a worker thread, on the loop's clock.
+    """
     backend: Any = AsyncIOBackend
     run_in_thread = backend.run_sync_in_worker_thread.__func__
     run_from_thread = backend.run_async_from_thread.__func__
 
     @wraps(run_in_thread)
-    async def run_sync_in_worker_thread(cls: Any, *args: Any, **kwargs: Any) -> Any:
+    async def run_sync_in_worker_thread(cls: Any, func: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         if asyncio.get_running_loop() is not loop:
-            return await run_in_thread(cls, *args, **kwargs)
+            return await run_in_thread(cls, func, *args, **kwargs)
         threads.started()
         try:
-            return await run_in_thread(cls, *args, **kwargs)
+            return await run_in_thread(cls, lend(func), *args, **kwargs)
         finally:
             threads.ended()
 
@@ -78,11 +144,11 @@ def anyio_threads(loop: asyncio.AbstractEventLoop, threads: Threads) -> Iterator
         async def call(*arguments: Any) -> Any:
             if asyncio.get_running_loop() is not loop:
                 return await func(*arguments)
-            threads.parked()
+            unpark = threads.park()
             try:
                 return await func(*arguments)
             finally:
-                threads.unparked()  # before the thread can hear of it
+                unpark()  # before the thread can hear of it
 
         return run_from_thread(cls, call, *args, **kwargs)
 

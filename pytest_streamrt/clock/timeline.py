@@ -6,16 +6,19 @@ One timeline serves both backends. How a loop is made to follow it is the busine
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import threading
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Final, Literal, Protocol, get_args
+from typing import Any, Final, Literal, Protocol, get_args
 
+from pytest_streamrt.clock.threads import Threads
 from pytest_streamrt.errors import ClockError, VirtualTimeStuck
 
 __all__ = ["ClockOptions", "Driver", "LeakPolicy", "RealIO", "VirtualClock"]
 
 NS: Final = 1_000_000_000
+_READS_A_SPIN: Final = 5  # reading the time costs about a fifth of an iteration of a loop
 
 RealIO = Literal["settle", "hold", "error"]
 """What to do before a jump while a socket is open that is not ours."""
@@ -64,6 +67,20 @@ class ClockOptions:
 class Driver(Protocol):
     """What a backend does for the timeline."""
 
+    thread: int
+    """The thread that its loop runs in."""
+
+    threads: Threads
+    """Other threads, as far as the loop has to wait for them."""
+
+    def wake(self) -> None:
+        """Have the loop look again. For other threads."""
+        ...
+
+    def spawn(self, function: Callable[..., Coroutine[Any, Any, object]], *args: object) -> None:
+        """Run that in a task of its own. From within the loop's thread, in or out of a task."""
+        ...
+
     async def turn(self) -> None:
         """Wait in the queue of `VirtualClock.turn`."""
         ...
@@ -99,9 +116,14 @@ class VirtualClock:
         """Why it gave up, if it did."""
         self.started = False
         """Whether it has been switched on."""
+        self.running = False
+        """Whether it is on."""
+        self.began_ns: tuple[int, int] | None = None
+        """What `time.time_ns` and `time.monotonic_ns` were at its 0, if they are virtual."""
         self._holds = 0
         self._live = 0
         self._spins = 0
+        self._reads = 0
         self._jumps_without_progress = 0
         self._driver: Driver | None = None
         self._cancel_body: Callable[[], None] | None = None
@@ -123,8 +145,7 @@ class VirtualClock:
         if not seconds >= 0:
             msg = f"advance({seconds}): virtual time does not run backwards"
             raise ClockError(msg)
-        self.ns += round(seconds * NS)
-        self._spins = 0
+        self.flow(self.ns + round(seconds * NS))
 
     @contextmanager
     def hold(self) -> Iterator[None]:
@@ -162,20 +183,43 @@ class VirtualClock:
         """Resume when nothing else can run and nobody waits for a turn: all that can happen now has happened."""
         await self._driving().settle()
 
-    def sleep_in_thread(self, seconds: float) -> None:
-        """For worker threads: sleep on virtual time. Without a loop to wait for, the time just moves on."""
-        if self._driver is None:
-            self.advance(seconds)
-        else:
+    def sleep(self, seconds: float) -> None:
+        """Block the calling thread on virtual time.
+
+        In a worker thread, others go on meanwhile. In the loop's own thread time passes at once, and nothing else happens.
+        """
+        if self._driver is not None and self._driver.thread != threading.get_ident():
             self._driver.thread_sleep(seconds)
+            return
+        ns = self.ns + round(seconds * NS)
+        problem = self._out_of_bounds(ns)
+        if problem is not None:
+            self.stuck(*problem, here=True)
+        self.flow(ns)
+
+    def read(self) -> int:
+        """The time, for code that may be waiting for it to move."""
+        self._reads += 1
+        if self._reads > self.options.spin_limit * _READS_A_SPIN:
+            self._reads = 0
+            self.stuck(
+                f"livelock: the time was read {self.options.spin_limit * _READS_A_SPIN:,} times, and it has not moved",
+                "Code that waits without sleeping, such as `while time.monotonic() < deadline: pass`: computing takes no "
+                "virtual time.",
+                "Sleep in the loop, or allow more: --streamrt-spin-limit. @pytest.mark.virtual_time(patch_time=False) gives "
+                "it the real time.",
+                here=True,
+            )
+        return self.ns
 
     def progress(self) -> None:
         """Something worth waiting for has happened: the test is not going nowhere."""
-        self._spins = 0
+        self._spins = self._reads = 0
         self._jumps_without_progress = 0
 
     def spin(self) -> None:
         """For drivers: one more iteration of the loop has begun without the clock moving."""
+        self._reads = 0
         self._spins += 1
         if self._spins > self.options.spin_limit:
             self._spins = 0
@@ -189,26 +233,13 @@ class VirtualClock:
         """For drivers: real time has passed, up to `ns`."""
         if ns > self.ns:
             self.ns = ns
-            self._spins = 0
+            self._spins = self._reads = 0
 
     def jump(self, ns: int) -> None:
         """For drivers: nothing is left to do at this instant; go to the next deadline, at `ns`."""
-        limit = round(self.options.max_virtual * NS)
-        if ns > limit >= self.ns:
-            self.stuck(
-                f"went on past max_virtual={self.options.max_virtual:g} s",
-                "A heartbeat or a retry that goes on for ever, beside tasks that wait for something else.",
-                "End it, or allow more: @pytest.mark.virtual_time(max_virtual=…).",
-            )
-            return
-        self._jumps_without_progress += 1
-        if self._jumps_without_progress > self.options.max_events:
-            self._jumps_without_progress = 0
-            self.stuck(
-                f"went nowhere: {self.options.max_events:,} timers in a row, and no stream has moved",
-                "A heartbeat or a poll that goes on for ever, beside tasks that wait for something else.",
-                "End it, or allow more: @pytest.mark.virtual_time(max_events=…).",
-            )
+        problem = self._out_of_bounds(ns)
+        if problem is not None:
+            self.stuck(*problem)
             return
         self.flow(ns)
         self.jumps += 1
@@ -238,17 +269,62 @@ class VirtualClock:
             "Record the traffic in a cassette, run it in process, or choose real_io='settle' or 'hold'.",
         )
 
-    def stuck(self, what: str, cause: str, remedy: str) -> None:
-        """Give the test up: end its body by cancellation, or, if it outlives that, by an error out of its loop."""
+    def stuck(self, what: str, cause: str, remedy: str, *, here: bool = False) -> None:
+        """Give the test up: end its body by cancellation, or, if it outlives that, by an error out of its loop.
+
+        Args:
+            what: what happened.
+            cause: what is likely to be behind it.
+            remedy: what to do about it.
+            here: raise where this is called: it is user code that does not come round to being cancelled.
+        """
         tasks = self._driver.dump() if self._driver is not None else ""
+        where = f"\n\nTasks, and where they wait:\n{tasks}" if tasks else ""
         failure = VirtualTimeStuck(
-            f"{what}, at virtual t={self.now:.9g} s\n\nTasks, and where they wait:\n{tasks}\n\n"
-            f"Likely cause: {cause}\nRemedy: {remedy}"
+            f"{what}, at virtual t={self.now:.9g} s{where}\n\nLikely cause: {cause}\nRemedy: {remedy}"
         )
-        if self._cancel_body is None or self.failure is not None:
+        again = self.failure is not None
+        self.failure = self.failure or failure
+        if here or again or self._cancel_body is None:
             raise failure
-        self.failure = failure
         self._cancel_body()
+
+    def _out_of_bounds(self, ns: int) -> tuple[str, str, str] | None:
+        """Why the time may not move to `ns`, if it may not: what, the likely cause, the remedy."""
+        limit = round(self.options.max_virtual * NS)
+        if ns > limit >= self.ns:
+            return (
+                f"went on past max_virtual={self.options.max_virtual:g} s",
+                "A heartbeat or a retry that goes on for ever, beside tasks that wait for something else.",
+                "End it, or allow more: @pytest.mark.virtual_time(max_virtual=…).",
+            )
+        self._jumps_without_progress += 1
+        if self._jumps_without_progress > self.options.max_events:
+            self._jumps_without_progress = 0
+            return (
+                f"went nowhere: {self.options.max_events:,} timers in a row, and no stream has moved",
+                "A heartbeat or a poll that goes on for ever, beside tasks that wait for something else.",
+                "End it, or allow more: @pytest.mark.virtual_time(max_events=…).",
+            )
+        return None
+
+    @contextmanager
+    def driven_by(self, driver: Driver, cancel_body: Callable[[], None]) -> Iterator[None]:
+        """For drivers: in this block, that driver makes a loop follow it, and the body is cancelled like that.
+
+        A loop in another thread may take over for a while from the one that waits for it.
+        """
+        before = self._driver, self._cancel_body
+        self._driver, self._cancel_body = driver, cancel_body
+        try:
+            yield
+        finally:
+            self._driver, self._cancel_body = before
+
+    @property
+    def driver(self) -> Driver | None:
+        """What makes a loop follow it at the moment, if one runs."""
+        return self._driver
 
     def _driving(self) -> Driver:
         if self._driver is None:

@@ -19,7 +19,7 @@ import random
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
@@ -27,10 +27,12 @@ import trio
 import trio.testing
 from trio._core import _run
 
+from pytest_streamrt.clock.current import is_clock_thread
 from pytest_streamrt.clock.tasks import describe
+from pytest_streamrt.clock.threads import Threads
 from pytest_streamrt.clock.timeline import NS, VirtualClock
 
-__all__ = ["drive_trio"]
+__all__ = ["drive_trio", "on_spawn"]
 
 _OWN_READERS: Final = 1  # trio's own wake-up socket is always being read
 _IDLE: Final = 86_400.0  # longer than any wait: lets trio's wait_all_tasks_blocked go first
@@ -108,13 +110,14 @@ class _TrioDriver(trio.abc.Clock, trio.abc.Instrument):
     """The run's view of the timeline. Its time is 0 where the clock was switched on, so floats hold it to the ns."""
 
     def __init__(self, clock: VirtualClock, runner: Any) -> None:
+        self.thread = threading.get_ident()
+        self.threads = Threads()  # those that sleep, and the one outside; trio itself counts its workers
         self._clock = clock
         self._runner = runner
         self._began = clock.ns
         self._token = trio.lowlevel.current_trio_token()
         self._turns: deque[trio.lowlevel.Task] = deque()
         self._settlers: deque[trio.lowlevel.Task] = deque()
-        self._parked = 0  # worker threads that sleep; trio itself counts those that are out
         self._steps = 0  # task steps so far: tells whether anything has run since the last look
         self._looked: tuple[str, int] | None = None  # what was waited for, and the step at which
         self._flowing: tuple[int, int] | None = None  # real ns since when, and up to which virtual ns
@@ -154,8 +157,13 @@ class _TrioDriver(trio.abc.Clock, trio.abc.Instrument):
         sockets = io.tasks_waiting_read + io.tasks_waiting_write - _OWN_READERS
         if (sockets > 0 or clock.held or clock.is_live) and self._look("io"):
             return 0  # whatever has arrived by now comes first
-        if clock.held or trio.testing.active_thread_count() > self._parked:
+        if clock.held or trio.testing.active_thread_count() > self.threads.asleep:
             return self._wait("a worker thread, or what holds the clock,")
+        if self.threads.outside_at_work:
+            if self._look("outside") or not self.threads.outside_blocked:
+                return self._clock.options.watchdog
+            clock.no_answer("the thread that calls into this loop")
+            return 0
         if self._grant(self._turns) or self._grant(self._settlers):
             return 0
         if clock.is_live:
@@ -182,17 +190,24 @@ class _TrioDriver(trio.abc.Clock, trio.abc.Instrument):
 
     def thread_sleep(self, seconds: float) -> None:
         woken = threading.Event()
+        outside = is_clock_thread()
 
         async def wake_later() -> None:
-            self._parked += 1
+            unpark = self.threads.park(outside=outside)
             try:
                 await trio.sleep(seconds)
             finally:
-                self._parked -= 1
+                unpark()
                 woken.set()
 
         self._token.run_sync_soon(trio.lowlevel.spawn_system_task, wake_later)
         woken.wait()
+
+    def wake(self) -> None:
+        self._token.run_sync_soon(_nothing)
+
+    def spawn(self, function: Callable[..., Coroutine[Any, Any, object]], *args: object) -> None:
+        trio.lowlevel.spawn_system_task(function, *args)
 
     def dump(self) -> str:
         root = trio.lowlevel.current_root_task()
@@ -255,8 +270,13 @@ class _TrioDriver(trio.abc.Clock, trio.abc.Instrument):
 
 
 @contextmanager
-def drive_trio(clock: VirtualClock) -> Iterator[Callable[[Callable[[], None]], None]]:
-    """Put the current trio run on that clock. Gives what cancels the test body from outside of any task."""
+def drive_trio(clock: VirtualClock, cancel_body: Callable[[], None]) -> Iterator[None]:
+    """Put the current trio run on that clock.
+
+    Args:
+        clock: the clock.
+        cancel_body: cancels what the clock was switched on for. Called by the run, outside of any task.
+    """
     runner: Any = _run.GLOBAL_RUN_CONTEXT.runner
     module: Any = _run
     driver = _TrioDriver(clock, runner)
@@ -265,16 +285,38 @@ def drive_trio(clock: VirtualClock) -> Iterator[Callable[[Callable[[], None]], N
     runner.clock, runner.deadlines = driver, deadlines
     module._r, module._ALLOW_DETERMINISTIC_SCHEDULING = _InOrder(), False
     trio.lowlevel.add_instrument(driver)
-    clock._driver = driver
     try:
-        yield lambda cancel: cancel()
+        with clock.driven_by(driver, cancel_body):
+            yield
     finally:
-        clock._driver = None
         trio.lowlevel.remove_instrument(driver)
         runner.clock, module._r, module._ALLOW_DETERMINISTIC_SCHEDULING = old
         runner.deadlines = _run.Deadlines()
         for deadline, scope in deadlines:
             runner.deadlines.add(deadline, scope)
+
+
+class _OnSpawn(trio.abc.Instrument):
+    def __init__(self, spawned: Callable[[trio.lowlevel.Task], None]) -> None:
+        self._spawned = spawned
+
+    def task_spawned(self, task: trio.lowlevel.Task) -> None:
+        self._spawned(task)
+
+
+@contextmanager
+def on_spawn(spawned: Callable[[trio.lowlevel.Task], None]) -> Iterator[None]:
+    """For the length of the block, call that with each task as it is made, in the context of whoever makes it."""
+    instrument = _OnSpawn(spawned)
+    trio.lowlevel.add_instrument(instrument)
+    try:
+        yield
+    finally:
+        trio.lowlevel.remove_instrument(instrument)
+
+
+def _nothing() -> None:
+    pass
 
 
 def _lines(task: trio.lowlevel.Task) -> Iterator[str]:

@@ -19,13 +19,15 @@ from pytest_streamrt.plugin.fixtures import (
     transcript_snapshot,
     virtual_clock,
 )
+from pytest_streamrt.plugin.options import add_options, check_options
 
 __all__ = ["asgi_client", "environment", "stream_cassette", "transcript", "transcript_snapshot", "virtual_clock"]
 
 _VIRTUAL_TIME = (
-    "virtual_time(max_virtual=86400, max_events=100000): run this async test on virtual time: sleeps and timeouts take no "
-    "real time and are exact to the nanosecond."
+    'virtual_time(real_io="settle", patch_time=True, leaked_tasks="warn", max_virtual=86400, max_events=100000): run this '
+    "test on virtual time: sleeps and timeouts take no real time and are exact to the nanosecond."
 )
+_REAL_TIME = "real_time: leave this test on real time, where streamrt_clock = virtual puts all others on virtual time."
 _STREAMRT = (
     'streamrt(cassette=None, timing="auto", rechunk="recorded"): answer this test\'s HTTP requests from a cassette, by '
     "default cassettes/<module>/<test>.jsonl beside the test. Record it with --streamrt-record."
@@ -34,26 +36,13 @@ _STREAMRT = (
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Options, each with its twin in the configuration file."""
-    group = parser.getgroup("streamrt", "streaming agents (pytest-streamrt)")
-    group.addoption(
-        "--streamrt-record",
-        metavar="MODE",
-        choices=("none", "once", "new_episodes", "all", "rewrite"),
-        help="what to record: none (default: play only), once (where there is no cassette yet), new_episodes (requests "
-        "that are unknown), all (everything, beside what is there), rewrite (everything anew)",
-    )
-    parser.addini("streamrt_record", "default for --streamrt-record", default="none")
-    group.addoption(
-        "--streamrt-cassette-dir",
-        metavar="DIR",
-        help="where cassettes are, instead of the folder `cassettes` beside each test file",
-    )
-    parser.addini("streamrt_cassette_dir", "default for --streamrt-cassette-dir", default="")
+    add_options(parser)
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Register the markers."""
-    for marker in (_VIRTUAL_TIME, _STREAMRT):
+    check_options(config)
+    for marker in (_VIRTUAL_TIME, _REAL_TIME, _STREAMRT):
         config.addinivalue_line("markers", marker)
 
 

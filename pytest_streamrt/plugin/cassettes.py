@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 import pytest
 
 from pytest_streamrt.plugin.markers import marker_arguments
+from pytest_streamrt.plugin.options import option
 from pytest_streamrt.plugin.state import state_of
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def open_cassette(item: pytest.Item) -> Cassette:
 
     arguments = marker_arguments(item, "streamrt", _DEFAULTS)
     path = cassette_path(item, arguments["cassette"])
-    mode = item.config.getoption("streamrt_record") or item.config.getini("streamrt_record")
+    mode = option(item.config, "streamrt_record")
     if mode == "none":
         for key in _KEYS:
             if key not in os.environ:

@@ -5,57 +5,62 @@ from __future__ import annotations
 import functools
 import inspect
 import sys
+import unittest
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from pytest_streamrt.plugin.markers import marker_arguments
+from pytest_streamrt.plugin.options import option
 from pytest_streamrt.plugin.state import state_of
 
 if TYPE_CHECKING:
-    from pytest_streamrt.clock import VirtualClock
+    from pytest_streamrt.clock import ClockOptions, LeakWatch, VirtualClock
 
 __all__ = ["body_on_virtual_time", "clock_for"]
 
-_DEFAULTS = {"max_virtual": 86_400.0, "max_events": 100_000}
+_ARGUMENTS = ("real_io", "patch_time", "leaked_tasks", "max_virtual", "max_events")
 
 
 def clock_for(item: pytest.Item) -> VirtualClock:
     """The clock that the test's body will run on, with the options of its marker."""
     state = state_of(item)
     if state.clock is None:
-        from pytest_streamrt.clock import ClockOptions, VirtualClock
+        if option(item.config, "streamrt_clock") == "real":
+            pytest.skip("needs virtual time, and this run is on real time")
+        from pytest_streamrt.clock import VirtualClock
 
-        arguments = marker_arguments(item, "virtual_time", _DEFAULTS)
-        state.clock = VirtualClock(ClockOptions(**arguments))
+        state.clock = VirtualClock(_options_of(item))
     return state.clock
 
 
 @contextmanager
 def body_on_virtual_time(item: pytest.Item) -> Iterator[None]:
     """While the test is called, have its function replaced by one that starts the clock first."""
-    wanted = item.get_closest_marker("virtual_time") is not None or state_of(item).clock is not None
-    if not wanted or not isinstance(item, pytest.Function):
+    if not isinstance(item, pytest.Function) or not _is_wanted(item):
         yield
         return
     clock = clock_for(item)
+    if item.cls is not None and issubclass(item.cls, unittest.TestCase):
+        # unittest calls the method itself, on a loop of its own, between setUp and tearDown: all of that is the body.
+        with _reported(clock), _on(item, clock):
+            yield
+        return
     function = item.obj
     settings = getattr(function, "hypothesis", None)
     if settings is not None:
         # hypothesis calls its inner test once for each example; each has a clock of its own. anyio leaves a wrapper
         # there, with the coroutine function on it.
         inner = settings.inner_test
-        original = getattr(inner, "_anyio_original_func", inner)
-        _require_async(original)
-        settings.inner_test = _on_virtual_time(item, original, None)
+        settings.inner_test = _on_virtual_time(item, getattr(inner, "_anyio_original_func", inner), None)
         try:
             yield
         finally:
             settings.inner_test = inner
         return
-    _require_async(function)
     item.obj = _on_virtual_time(item, function, clock)
     try:
         yield
@@ -63,36 +68,129 @@ def body_on_virtual_time(item: pytest.Item) -> Iterator[None]:
         item.obj = function
 
 
+def _is_wanted(item: pytest.Function) -> bool:
+    which = option(item.config, "streamrt_clock")
+    if which == "real":
+        return False
+    if state_of(item).clock is not None:
+        return True
+    marked = item.get_closest_marker("virtual_time") is not None
+    if item.get_closest_marker("real_time") is not None:
+        if marked and item.get_closest_marker("virtual_time") in item.own_markers:
+            pytest.fail("this test is marked both virtual_time and real_time: choose one", pytrace=False)
+        return False
+    return marked or (which == "virtual" and _is_async(item))
+
+
+def _is_async(item: pytest.Function) -> bool:
+    settings = getattr(item.obj, "hypothesis", None)
+    function = item.obj if settings is None else settings.inner_test
+    return inspect.iscoroutinefunction(getattr(function, "_anyio_original_func", function))
+
+
+def _options_of(item: pytest.Item) -> ClockOptions:
+    from pytest_streamrt.clock import ClockOptions
+    from pytest_streamrt.errors import ClockError
+
+    defaults = ClockOptions()
+    arguments = marker_arguments(item, "virtual_time", {name: getattr(defaults, name) for name in _ARGUMENTS})
+    try:
+        return replace(
+            defaults,
+            **arguments,
+            watchdog=float(option(item.config, "streamrt_watchdog")),
+            settle_time=float(option(item.config, "streamrt_settle_time")),
+            spin_limit=int(float(option(item.config, "streamrt_spin_limit"))),
+        )
+    except ClockError as error:
+        problem = str(error)
+    pytest.fail(f"@pytest.mark.virtual_time: {problem}", pytrace=False)
+
+
 def _on_virtual_time(item: pytest.Function, function: Callable[..., Any], clock: VirtualClock | None) -> Any:
-    from pytest_streamrt.clock import VirtualClock, virtual_time
-    from pytest_streamrt.errors import ClockError, VirtualTimeStuck
+    def next_clock() -> VirtualClock:
+        from pytest_streamrt.clock import VirtualClock
+
+        return clock if clock is not None else VirtualClock(clock_for(item).options)
 
     @functools.wraps(function)
-    async def on_virtual_time(*args: Any, **kwargs: Any) -> Any:
+    async def async_body(*args: Any, **kwargs: Any) -> Any:
         __tracebackhide__ = True
         _require_backend(item)
-        running = clock if clock is not None else VirtualClock(clock_for(item).options)
-        try:
-            with virtual_time(clock=running):
-                return await function(*args, **kwargs)
-        except VirtualTimeStuck as error:
-            failure = str(error)
-        except ClockError as error:
-            if running.started:
-                raise  # it is the test's own
-            failure = str(error)
-        pytest.fail(failure, pytrace=False)
+        running = next_clock()
+        with _reported(running), _on(item, running) as watch:
+            result = await function(*args, **kwargs)
+            await running.turn()  # what was cancelled last ends now
+            _report_left(item, running, watch)
+        return result
 
-    return on_virtual_time
+    @functools.wraps(function)
+    def sync_body(*args: Any, **kwargs: Any) -> Any:
+        __tracebackhide__ = True
+        running = next_clock()
+        with _reported(running), _on(item, running) as watch:
+            result = function(*args, **kwargs)
+            _report_left(item, running, watch)
+        return result
+
+    return async_body if inspect.iscoroutinefunction(function) else sync_body
 
 
-def _require_async(function: Callable[..., Any]) -> None:
-    if not inspect.iscoroutinefunction(function):
-        msg = (
-            f"virtual_time: {getattr(function, '__qualname__', function)} is not an async function, and virtual time "
-            "drives an event loop. Make it async, or take the marker off"
+@contextmanager
+def _on(item: pytest.Item, clock: VirtualClock) -> Iterator[LeakWatch]:
+    """Run the block on that clock, watched for what it leaves behind."""
+    from pytest_streamrt.clock import LeakWatch, virtual_time
+
+    watch = LeakWatch()
+    with virtual_time(clock=clock), watch.watching():
+        yield watch
+    if clock.racy_jumps:
+        _warn(
+            item,
+            f"virtual time jumped {clock.racy_jumps} time(s) while a socket was open that might have had more to say: what "
+            "came from there came at a random moment. Record the traffic in a cassette, or choose "
+            '@pytest.mark.virtual_time(real_io="hold")',
         )
-        pytest.fail(msg, pytrace=False)
+
+
+@contextmanager
+def _reported(clock: VirtualClock) -> Iterator[None]:
+    """Have what the clock itself finds wrong fail the test without a traceback of our own."""
+    __tracebackhide__ = True
+    from pytest_streamrt.errors import ClockError, VirtualTimeStuck
+
+    try:
+        yield
+    except VirtualTimeStuck as error:
+        failure = str(error)
+    except ClockError as error:
+        if clock.started:
+            raise  # it is the test's own
+        failure = str(error)
+    else:
+        return
+    pytest.fail(failure, pytrace=False)
+
+
+def _report_left(item: pytest.Item, clock: VirtualClock, watch: LeakWatch) -> None:
+    __tracebackhide__ = True
+    policy = clock.options.leaked_tasks
+    left = watch.left() if policy != "ignore" else []
+    if not left:
+        return
+    from pytest_streamrt.clock import report_left
+
+    message = report_left(left)
+    if policy == "fail":
+        pytest.fail(message, pytrace=False)
+    _warn(item, message)
+
+
+def _warn(item: pytest.Item, message: str) -> None:
+    __tracebackhide__ = True
+    from pytest_streamrt.errors import StreamrtWarning
+
+    item.warn(StreamrtWarning(message))
 
 
 def _require_backend(item: pytest.Function) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final, Literal, Protocol
 
+from pytest_streamrt.clock import note_open
 from pytest_streamrt.errors import StreamError
 from pytest_streamrt.events.fold import fold
 from pytest_streamrt.events.order import DELTAS
@@ -83,6 +84,7 @@ class Exchange:
         self._terminated = False
         self._broken: StreamError | None = None
         sink.note(self, "begun")
+        self._note_closed = note_open(self, f"{method} {url}")
 
     @property
     def how(self) -> How | None:
@@ -129,6 +131,7 @@ class Exchange:
             return
         self._how = how
         self._unread = tuple(unread)
+        self._note_closed()
         self._sink.note(self, ExchangeClosed(how, len(self._unread), message))
 
     def read(self, happening: object) -> Iterator[Event]:

@@ -1,0 +1,121 @@
+"""Makes the module `time` tell virtual time to the test, and to the worker threads it sends to work. To nobody else.
+
+`time.monotonic` and `time.time` go on from where they were, so that what was noted before the test still lies in the past;
+`time.perf_counter`, of which only differences mean anything, begins at 0, where floats are finest.
+
+What was imported by name before (``from time import monotonic``) is out of reach, and so is `datetime.datetime.now`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+
+from pytest_streamrt.clock.current import active_clock, is_clock_thread
+from pytest_streamrt.clock.timeline import NS, VirtualClock
+
+__all__ = ["patched_time"]
+
+_real: Final[dict[str, Callable[..., Any]]] = {
+    name: getattr(time, name)
+    for name in ("time", "time_ns", "monotonic", "monotonic_ns", "perf_counter", "perf_counter_ns", "sleep")
+}
+
+_lock: Final = threading.Lock()
+_patched = 0
+
+
+@contextmanager
+def patched_time(clock: VirtualClock) -> Iterator[None]:
+    """While the block runs, `time` is virtual where that clock runs, unless its options say otherwise."""
+    if not clock.options.patch_time:
+        yield
+        return
+    if clock.began_ns is None:
+        clock.began_ns = (_real["time_ns"]() - clock.ns, _real["monotonic_ns"]() - clock.ns)
+    _patch()
+    try:
+        yield
+    finally:
+        _unpatch()
+
+
+def _patch() -> None:
+    global _patched  # noqa: PLW0603 - the module `time` is global, and so is whether it is patched
+    with _lock:
+        _patched += 1
+        if _patched == 1:
+            for name, replacement in _REPLACEMENTS.items():
+                setattr(time, name, replacement)
+
+
+def _unpatch() -> None:
+    global _patched  # noqa: PLW0603
+    with _lock:
+        _patched -= 1
+        if _patched == 0:
+            for name in _REPLACEMENTS:
+                setattr(time, name, _real[name])
+
+
+def _clock() -> tuple[VirtualClock, tuple[int, int]] | None:
+    """The clock that tells this thread the time, and where it began."""
+    clock = active_clock()
+    if clock is None or clock.began_ns is None:
+        return None
+    if not is_clock_thread() and asyncio._get_running_loop() is not None:
+        return None  # a loop that a worker thread runs by itself: it waits in real time, and must see that pass
+    return clock, clock.began_ns
+
+
+def _time_ns() -> int:
+    found = _clock()
+    ns: int = _real["time_ns"]() if found is None else found[1][0] + found[0].read()
+    return ns
+
+
+def _time() -> float:
+    return _time_ns() / NS
+
+
+def _monotonic_ns() -> int:
+    found = _clock()
+    ns: int = _real["monotonic_ns"]() if found is None else found[1][1] + found[0].read()
+    return ns
+
+
+def _monotonic() -> float:
+    return _monotonic_ns() / NS
+
+
+def _perf_counter_ns() -> int:
+    found = _clock()
+    ns: int = _real["perf_counter_ns"]() if found is None else found[0].read()
+    return ns
+
+
+def _perf_counter() -> float:
+    return _perf_counter_ns() / NS
+
+
+def _sleep(seconds: float, /) -> None:
+    found = _clock()
+    if found is None or not seconds >= 0:  # the real one says what is wrong with it
+        _real["sleep"](seconds)
+    else:
+        found[0].sleep(seconds)
+
+
+_REPLACEMENTS: Final[dict[str, Callable[..., Any]]] = {
+    "time": _time,
+    "time_ns": _time_ns,
+    "monotonic": _monotonic,
+    "monotonic_ns": _monotonic_ns,
+    "perf_counter": _perf_counter,
+    "perf_counter_ns": _perf_counter_ns,
+    "sleep": _sleep,
+}

@@ -1,0 +1,112 @@
+"""The options, each with its twin in the configuration file; the command line wins."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import pytest
+
+__all__ = ["add_options", "check_options", "option"]
+
+
+@dataclass(frozen=True)
+class _Option:
+    """One option. Its name is that of its configuration twin; the flag has hyphens."""
+
+    name: str
+    metavar: str
+    default: str
+    help: str
+    choices: tuple[str, ...] = ()
+    is_number: bool = False
+
+    @property
+    def flag(self) -> str:
+        return "--" + self.name.replace("_", "-")
+
+
+_OPTIONS: Final = (
+    _Option(
+        "streamrt_record",
+        "MODE",
+        "none",
+        "what to record: none (default: play only), once (where there is no cassette yet), new_episodes (requests that are "
+        "unknown), all (everything, beside what is there), rewrite (everything anew)",
+        choices=("none", "once", "new_episodes", "all", "rewrite"),
+    ),
+    _Option(
+        "streamrt_cassette_dir",
+        "DIR",
+        "",
+        "where cassettes are, instead of the folder `cassettes` beside each test file",
+    ),
+    _Option(
+        "streamrt_clock",
+        "WHICH",
+        "marked",
+        "which tests run on virtual time: marked (default: those with the marker virtual_time or the fixture "
+        "virtual_clock), virtual (all async tests but those marked real_time), real (none)",
+        choices=("marked", "virtual", "real"),
+    ),
+    _Option(
+        "streamrt_watchdog",
+        "SECONDS",
+        "10",
+        "real seconds that virtual time waits for a worker thread or a socket before the test fails",
+        is_number=True,
+    ),
+    _Option(
+        "streamrt_settle_time",
+        "SECONDS",
+        "0.005",
+        "real seconds that a socket must be quiet before virtual time jumps",
+        is_number=True,
+    ),
+    _Option(
+        "streamrt_spin_limit",
+        "N",
+        "100000",
+        "how many iterations of the event loop may pass before virtual time moves",
+        is_number=True,
+    ),
+)
+
+
+def add_options(parser: pytest.Parser) -> None:
+    """Declare them all."""
+    group = parser.getgroup("streamrt", "streaming agents (pytest-streamrt)")
+    for each in _OPTIONS:
+        group.addoption(each.flag, metavar=each.metavar, choices=each.choices or None, help=each.help)
+        parser.addini(each.name, f"default for {each.flag}", default=each.default)
+    group.addoption(
+        "--streamrt-real-time",
+        action="store_true",
+        help="run everything on real time: short for --streamrt-clock=real",
+    )
+
+
+def check_options(config: pytest.Config) -> None:
+    """Refuse values that make no sense, before anything runs."""
+    for each in _OPTIONS:
+        given = config.getoption(each.name)
+        value, where = (config.getini(each.name), f"{each.name} =") if given is None else (given, f"{each.flag}=")
+        if each.choices and value not in each.choices:
+            raise pytest.UsageError(f"{where} {value!r}: choose from {', '.join(each.choices)}")
+        if each.is_number and not _is_positive(value):
+            raise pytest.UsageError(f"{where} {value!r}: it is a number above 0")
+
+
+def option(config: pytest.Config, name: str) -> Any:
+    """The value of that option: from the command line, else from the configuration, else its default."""
+    if name == "streamrt_clock" and config.getoption("streamrt_real_time"):
+        return "real"
+    value = config.getoption(name)
+    return config.getini(name) if value is None else value
+
+
+def _is_positive(value: str) -> bool:
+    try:
+        return float(value) > 0
+    except ValueError:
+        return False
