@@ -25,7 +25,7 @@ from pytest_streamrt.cassette.format import (
 from pytest_streamrt.cassette.playback import Playback
 from pytest_streamrt.cassette.redact import Redaction
 from pytest_streamrt.cassette.seam import intercept
-from pytest_streamrt.cassette.tee import how_it_ended, live, tee
+from pytest_streamrt.cassette.tee import how_it_ended, live, live_blocking, tee
 from pytest_streamrt.clock import active_clock
 from pytest_streamrt.errors import CassetteError, CassetteMiss
 from pytest_streamrt.runtime.acting import acting
@@ -116,24 +116,27 @@ class Cassette:
             )
         return None
 
-    def handle(self, library: ModuleType, request: Any, forward: Callable[[], Any]) -> Any:
+    def handle(self, library: ModuleType, transport: Any, request: Any, forward: Callable[[], Any]) -> Any:
         """Answer a request of a sync client. See `seam.Interceptor`."""
         body = request.read()
-        playback = self._playback(library, request, body)
+        playback = self._playback(library, transport, request, body)
         if playback is not None:
             return playback.respond()
         recording = self._recording(request, body)
         try:
-            response = forward()
+            with live_blocking():
+                response = forward()
         except Exception as error:
             recording.ended(how_it_ended(error), error)
             raise
         return self._recorded(library, response, recording, is_async=False)
 
-    async def handle_async(self, library: ModuleType, request: Any, forward: Callable[[], Awaitable[Any]]) -> Any:
+    async def handle_async(
+        self, library: ModuleType, transport: Any, request: Any, forward: Callable[[], Awaitable[Any]]
+    ) -> Any:
         """Answer a request of an async client. See `seam.Interceptor`."""
         body = await request.aread()
-        playback = self._playback(library, request, body)
+        playback = self._playback(library, transport, request, body)
         if playback is not None:
             return await playback.respond_async()
         recording = self._recording(request, body)
@@ -155,7 +158,7 @@ class Cassette:
         kept = self._known if self.mode in ("all", "new_episodes") else []
         save_cassette(self.path, self._lines(kept))
 
-    def _playback(self, library: ModuleType, request: Any, body: bytes) -> Playback | None:
+    def _playback(self, library: ModuleType, transport: Any, request: Any, body: bytes) -> Playback | None:
         """What answers the request from the recordings, or None where it is to be recorded."""
         self.requests += 1
         method, url = request.method, self._redaction.url(str(request.url))
@@ -168,7 +171,7 @@ class Cassette:
                 exchange = self._begin_exchange(method, url, body, instant=speed is None)
                 name = f"the recording of {method} {url} in {self.path}"
                 chunks = self._chunks(each)
-                return Playback(library, request, each, chunks, speed=speed, exchange=exchange, name=name)
+                return Playback(library, transport, request, each, chunks, speed=speed, exchange=exchange, name=name)
         if self._records:
             return None
         raise self._miss(method, url, body)

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from functools import cache
 from types import ModuleType
-from typing import Any
+from typing import Any, Final
 
 from pytest_streamrt.cassette.format import Interaction, RecordedChunk
-from pytest_streamrt.clock import NS, active_clock, now_ns, sleep_until, turn
+from pytest_streamrt.cassette.pool import connections_of
+from pytest_streamrt.clock import NS, now_ns, sleep_blocking_until, sleep_until, turn
 from pytest_streamrt.errors import NotReplayable
 from pytest_streamrt.transcript.exchange import Exchange, How
 
 __all__ = ["Playback"]
+
+_TIMEOUTS: Final = {
+    "pool": ("PoolTimeout", "no connection of the client's pool became free in time"),
+    "connect": ("ConnectTimeout", "the connection was not made in time"),
+    "read": ("ReadTimeout", "the read operation timed out"),
+}
 
 
 class Playback:
@@ -21,6 +27,7 @@ class Playback:
 
     Args:
         library: the client's HTTP library.
+        transport: its transport, whose connections this uses.
         request: its request.
         interaction: what was recorded.
         chunks: the recorded body, perhaps cut anew.
@@ -32,6 +39,7 @@ class Playback:
     def __init__(
         self,
         library: ModuleType,
+        transport: Any,
         request: Any,
         interaction: Interaction,
         chunks: Sequence[RecordedChunk],
@@ -47,20 +55,29 @@ class Playback:
         self._speed = speed
         self._exchange = exchange
         self._name = name
+        self._connections = connections_of(transport)
+        self._connected = False
         self._began = now_ns()
         self._delivered = 0
         self._over = False
-        timeout = request.extensions.get("timeout", {}).get("read")
-        self._patience = None if timeout is None else round(timeout * NS)
+        self._timeouts: dict[str, float | None] = request.extensions.get("timeout", {})
 
     def respond(self) -> Any:
         """The response to a sync client, as soon as the recorded one began."""
-        self._wait(self.interaction.response_at)
+        self._connected = self._connections.take_blocking(self._timeouts.get("pool"))
+        self._begin()
+        self._wait(*self._response_due())
         return self._response(is_async=False)
 
     async def respond_async(self) -> Any:
         """The response to an async client, as soon as the recorded one began."""
-        await self._wait_async(self.interaction.response_at)
+        try:
+            self._connected = await self._connections.take(self._timeouts.get("pool"))
+            self._begin()
+            await self._wait_async(*self._response_due())
+        except BaseException:
+            self.close()  # cancelled, that is; whatever else it was has closed it already
+            raise
         return self._response(is_async=True)
 
     def next(self) -> bytes | None:
@@ -88,6 +105,9 @@ class Playback:
 
     def close(self, how: How = "client", message: str = "") -> None:
         """The exchange has ended: by the client, unless something else ended it before. Acts at once."""
+        if self._connected:
+            self._connected = False
+            self._connections.give_back()
         if self._exchange is not None:
             unread = [chunk.data for chunk in self.chunks[self._delivered :]]
             self._exchange.closed(how, unread=unread, message=message)
@@ -139,37 +159,48 @@ class Playback:
         error: Exception = kind(message, request=self._request)
         return error
 
-    def _due(self, at: int) -> tuple[int | None, bool]:
-        """When to go on, on the clock of `now_ns`, and whether that is because the client's read has timed out."""
+    def _begin(self) -> None:
+        """The request is on its way, if a connection could be had."""
+        if not self._connected:
+            raise self._timeout("pool")
+        self._began = now_ns()
+
+    def _response_due(self) -> tuple[int, str]:
+        """When the response is due, or the error that came instead of one, and which timeout is running until then."""
+        recorded = self.interaction
+        if recorded.status is not None:
+            return recorded.response_at, "read"
+        connecting = recorded.error is not None and recorded.error[0].startswith("Connect")
+        return recorded.end_at, "connect" if connecting else "read"
+
+    def _due(self, at: int, phase: str) -> tuple[int | None, bool]:
+        """When to go on, on the clock of `now_ns`, and whether that is because the client's patience is at an end."""
         if self._speed is None:
             return None, False
         due = self._began + round((at - self.interaction.at) * 1_000 / self._speed)
-        if self._patience is not None and due - now_ns() > self._patience:
-            return now_ns() + self._patience, True
+        timeout = self._timeouts.get(phase)
+        if timeout is not None and due - now_ns() > round(timeout * NS):
+            return now_ns() + round(timeout * NS), True
         return due, False
 
-    def _wait(self, at: int) -> None:
-        due, timed_out = self._due(at)
-        if due is not None and due > now_ns():
-            delay = (due - now_ns()) / NS
-            clock = active_clock()
-            if clock is None:
-                time.sleep(delay)
-            else:
-                clock.advance(delay)  # a sync client blocks the loop: meanwhile time passes, and nothing else happens
+    def _wait(self, at: int, phase: str = "read") -> None:
+        due, timed_out = self._due(at, phase)
+        if due is not None:
+            sleep_blocking_until(due)
         if timed_out:
-            raise self._timeout()
+            raise self._timeout(phase)
 
-    async def _wait_async(self, at: int) -> None:
-        due, timed_out = self._due(at)
+    async def _wait_async(self, at: int, phase: str = "read") -> None:
+        due, timed_out = self._due(at, phase)
         if due is not None:
             await sleep_until(due)
         if timed_out:
-            raise self._timeout()
+            raise self._timeout(phase)
 
-    def _timeout(self) -> Exception:
-        error: Exception = self._library.ReadTimeout("the read operation timed out", request=self._request)
-        self.close("timeout", str(error))
+    def _timeout(self, phase: str) -> Exception:
+        name, message = _TIMEOUTS[phase]
+        error: Exception = getattr(self._library, name)(message, request=self._request)
+        self.close("timeout", message)
         return error
 
 

@@ -19,6 +19,7 @@ __all__ = ["Interceptor", "intercept"]
 
 LIBRARIES: Final = ("httpx", "httpx2")
 
+Transport = Any
 Request = Any
 Response = Any
 """Of httpx or httpx2; which it is, is known only at run time."""
@@ -27,14 +28,16 @@ Response = Any
 class Interceptor(Protocol):
     """Somebody who answers requests instead of the network, or passes them on and watches."""
 
-    def handle(self, library: ModuleType, request: Request, forward: Callable[[], Response]) -> Response:
-        """Answer a request of a sync client; `forward()` passes it on."""
+    def handle(
+        self, library: ModuleType, transport: Transport, request: Request, forward: Callable[[], Response]
+    ) -> Response:
+        """Answer a request that a sync client makes through that transport; `forward()` passes it on."""
         ...
 
     async def handle_async(
-        self, library: ModuleType, request: Request, forward: Callable[[], Awaitable[Response]]
+        self, library: ModuleType, transport: Transport, request: Request, forward: Callable[[], Awaitable[Response]]
     ) -> Response:
-        """Answer a request of an async client; ``await forward()`` passes it on."""
+        """Answer a request that an async client makes through that transport; ``await forward()`` passes it on."""
         ...
 
 
@@ -86,7 +89,7 @@ def _sync_handler(library: ModuleType) -> Callable[[Any], Any]:
             def answer(depth: int) -> Response:
                 if depth == 0:
                     return original(self, request)
-                return _interceptors[depth - 1].handle(library, request, lambda: answer(depth - 1))
+                return _interceptors[depth - 1].handle(library, self, request, lambda: answer(depth - 1))
 
             return answer(len(_interceptors))
 
@@ -101,7 +104,7 @@ def _async_handler(library: ModuleType) -> Callable[[Any], Any]:
             async def answer(depth: int) -> Response:
                 if depth == 0:
                     return await original(self, request)
-                return await _interceptors[depth - 1].handle_async(library, request, lambda: answer(depth - 1))
+                return await _interceptors[depth - 1].handle_async(library, self, request, lambda: answer(depth - 1))
 
             return await answer(len(_interceptors))
 

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from pytest_streamrt.clock import active_clock
 from pytest_streamrt.transcript.exchange import How
 
-__all__ = ["Tape", "how_it_ended", "live", "tee"]
+__all__ = ["Tape", "how_it_ended", "live", "live_blocking", "tee"]
 
 
 class Tape(Protocol):
@@ -43,9 +43,15 @@ def how_it_ended(error: Exception) -> How:
 
 
 def live() -> AbstractContextManager[None]:
-    """While a real socket is waited for, virtual time stands still."""
+    """While an async client waits for a real socket, virtual time runs, but no faster than real time."""
     clock = active_clock()
-    return clock.hold() if clock is not None else nullcontext()
+    return clock.live() if clock is not None else nullcontext()
+
+
+def live_blocking() -> AbstractContextManager[None]:
+    """Likewise while a sync client waits for one. It blocks its thread, so virtual time follows afterwards."""
+    clock = active_clock()
+    return clock.live_blocking() if clock is not None else nullcontext()
 
 
 # Iterators, and not generators: an SDK may leave one unfinished, and trio warns of each generator it finds so.
@@ -64,7 +70,8 @@ def _kinds(library: ModuleType) -> tuple[Any, Any]:
 
         def __next__(self) -> bytes:
             try:
-                chunk: bytes = next(self._chunks)
+                with live_blocking():
+                    chunk: bytes = next(self._chunks)
             except StopIteration:
                 self._tape.ended("complete")
                 raise

@@ -70,7 +70,8 @@ class _AsyncioDriver:
         self.sockets = Sockets(loop)
         self._busy = 0
         self._real_executor: Callable[..., Any] = loop.run_in_executor
-        self._before = asyncio.all_tasks(loop) - {asyncio.current_task(loop)}  # the runner's own, and fixtures'
+        # The runner's own, and fixtures'. A loop that is about to be run has none of these.
+        self._before = asyncio.all_tasks(loop) - {asyncio.current_task(loop)} if loop.is_running() else set()
         self._spawned: set[asyncio.Task[Any]] = set()
 
     # What the loop is given instead of its own methods.

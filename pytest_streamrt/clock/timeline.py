@@ -7,6 +7,7 @@ One timeline serves both backends. How a loop is made to follow it is the busine
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from pytest_streamrt.errors import ClockError, VirtualTimeStuck
 
 __all__ = ["ClockOptions", "Driver", "LeakPolicy", "RealIO", "VirtualClock"]
 
+_real_ns: Final = time.monotonic_ns
 NS: Final = 1_000_000_000
 _READS_A_SPIN: Final = 5  # reading the time costs about a fifth of an iteration of a loop
 
@@ -169,6 +171,16 @@ class VirtualClock:
             yield
         finally:
             self._live -= 1
+
+    @contextmanager
+    def live_blocking(self) -> Iterator[None]:
+        """For requests on real sockets that block their thread: as much time passes as has really passed meanwhile."""
+        began = _real_ns()
+        try:
+            yield
+        finally:
+            if self._driver is None or self._driver.thread == threading.get_ident():
+                self.flow(self.ns + _real_ns() - began)
 
     @property
     def is_live(self) -> bool:

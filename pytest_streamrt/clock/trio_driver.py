@@ -6,7 +6,7 @@ jump. Two more things make a run repeatable: trio shuffles the tasks that can ru
 memory address; here both go in the order of asking.
 
 Private names used: `trio._core._run.GLOBAL_RUN_CONTEXT`, `Runner.clock`, `Runner.deadlines`, `Runner.waiting_for_idle`,
-`Deadlines` and its methods, `CancelScope._registered_deadline` and `._cancel`, `CancelReason`, `_r`,
+`Deadlines` and its methods, `CancelScope._registered_deadline` and `._cancel`, `CancelReason`, `_r`, `trio._threads.Run.unprotected_afn`,
 `_ALLOW_DETERMINISTIC_SCHEDULING`. `tests/clock/test_private_surface.py` says so when a release moves one.
 """
 
@@ -21,10 +21,12 @@ import time
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
+from functools import wraps
 from typing import Any, Final
 
 import trio
 import trio.testing
+from trio import _threads
 from trio._core import _run
 
 from pytest_streamrt.clock.current import is_clock_thread
@@ -116,10 +118,12 @@ class _TrioDriver(trio.abc.Clock, trio.abc.Instrument):
         self._runner = runner
         self._began = clock.ns
         self._token = trio.lowlevel.current_trio_token()
+        self._root = trio.lowlevel.current_root_task()
         self._turns: deque[trio.lowlevel.Task] = deque()
         self._settlers: deque[trio.lowlevel.Task] = deque()
         self._steps = 0  # task steps so far: tells whether anything has run since the last look
-        self._looked: tuple[str, int] | None = None  # what was waited for, and the step at which
+        self._looked: set[str] = set()  # what has been waited for since the step below
+        self._looked_at = 0
         self._flowing: tuple[int, int] | None = None  # real ns since when, and up to which virtual ns
 
     # What trio asks of a clock, and of an instrument.
@@ -210,14 +214,16 @@ class _TrioDriver(trio.abc.Clock, trio.abc.Instrument):
         trio.lowlevel.spawn_system_task(function, *args)
 
     def dump(self) -> str:
-        root = trio.lowlevel.current_root_task()
-        return "\n".join(_lines(root)) if root is not None else ""
+        return "\n".join(_lines(self._root)) if self._root is not None else ""
 
     def _look(self, what: str) -> bool:
         """Whether this is the first look for that since a task last ran."""
-        if self._looked == (what, self._steps):
+        if self._looked_at != self._steps:
+            self._looked_at = self._steps
+            self._looked.clear()
+        if what in self._looked:
             return False
-        self._looked = (what, self._steps)
+        self._looked.add(what)
         return True
 
     def _wait(self, what: str) -> float:
@@ -286,7 +292,7 @@ def drive_trio(clock: VirtualClock, cancel_body: Callable[[], None]) -> Iterator
     module._r, module._ALLOW_DETERMINISTIC_SCHEDULING = _InOrder(), False
     trio.lowlevel.add_instrument(driver)
     try:
-        with clock.driven_by(driver, cancel_body):
+        with clock.driven_by(driver, cancel_body), _calls_from_threads(driver.threads):
             yield
     finally:
         trio.lowlevel.remove_instrument(driver)
@@ -294,6 +300,27 @@ def drive_trio(clock: VirtualClock, cancel_body: Callable[[], None]) -> Iterator
         runner.deadlines = _run.Deadlines()
         for deadline, scope in deadlines:
             runner.deadlines.add(deadline, scope)
+
+
+@contextmanager
+def _calls_from_threads(threads: Threads) -> Iterator[None]:
+    """While the block runs, count a worker thread that calls into the run as parked until it has its answer."""
+    call: Any = _threads.Run
+    original = call.unprotected_afn
+
+    @wraps(original)
+    async def unprotected_afn(self: Any) -> Any:
+        unpark = threads.park()
+        try:
+            return await original(self)
+        finally:
+            unpark()  # before the thread can hear of it
+
+    call.unprotected_afn = unprotected_afn
+    try:
+        yield
+    finally:
+        call.unprotected_afn = original
 
 
 class _OnSpawn(trio.abc.Instrument):

@@ -26,7 +26,7 @@ class Network:
         self.headers = [("content-type", "text/event-stream"), *headers]
         self.requests: list[Any] = []
 
-    def handle(self, library: ModuleType, request: Any, forward: Any) -> Any:
+    def handle(self, library: ModuleType, transport: Any, request: Any, forward: Any) -> Any:
         """See `pytest_streamrt.cassette.seam.Interceptor`."""
         del forward
         self.requests.append(request)
@@ -38,7 +38,7 @@ class Network:
 
         return library.Response(self.status, headers=self.headers, stream=Body(), request=request)
 
-    async def handle_async(self, library: ModuleType, request: Any, forward: Any) -> Any:
+    async def handle_async(self, library: ModuleType, transport: Any, request: Any, forward: Any) -> Any:
         """Not used."""
         raise AssertionError
 

@@ -134,7 +134,7 @@ def test_headers_and_parameters_of_ones_own(path):
 
 def test_an_error_message(path):
     class Broken(Network):
-        def handle(self, library, request, forward):
+        def handle(self, library, transport, request, forward):
             raise library.ConnectError(f"cannot connect with {CANARY}")
 
     with intercept(Broken()), use_cassette(path, record="once"), pytest.raises(httpx2.ConnectError):
