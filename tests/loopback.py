@@ -25,6 +25,7 @@ class Answer:
         headers: more headers, or others than those of an event stream.
         stepwise: whether each chunk waits for `Server.step`.
         breaks: whether the connection breaks after the last chunk, instead of ending in order.
+        delay: real seconds before the head. The one place where a test of ours waits in real time, for that is its subject.
         hangs: whether it stays open after the last chunk and says nothing more.
     """
 
@@ -33,6 +34,7 @@ class Answer:
     headers: dict[str, str] = field(default_factory=lambda: {"content-type": "text/event-stream; charset=utf-8"})
     stepwise: bool = False
     breaks: bool = False
+    delay: float = 0.0
     hangs: bool = False
 
 
@@ -74,6 +76,8 @@ class Server:
         self.requests.append({"path": scope["path"], "headers": headers, "body": body, "client": scope["client"]})
         self.asked.set()
         answer = self.answers.pop(0)
+        if answer.delay:
+            await asyncio.sleep(answer.delay)
         head = [(name.encode(), value.encode()) for name, value in answer.headers.items()]
         await send({"type": "http.response.start", "status": answer.status, "headers": head})
         watch = asyncio.create_task(self._watch(receive))

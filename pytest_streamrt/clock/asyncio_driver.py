@@ -16,7 +16,6 @@ import heapq
 import itertools
 import math
 import threading
-import time
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -35,7 +34,6 @@ __all__ = ["drive_asyncio"]
 
 _POLL_EVERY: Final = 64  # with no socket in use, only every so many busy iterations look at the self-pipe
 _LAST_CHANCE: Final = 0.5  # real seconds for a socket that owes nothing, when it alone could bring the test on
-_real_ns: Final = time.monotonic_ns
 
 
 class _TimerHandle(asyncio.TimerHandle):
@@ -222,17 +220,12 @@ class _AsyncioDriver:
     def _flow(self, next_ns: int | None) -> list[Any]:
         """While a request of ours is on a real socket: wait for it, and let as much virtual time pass as real."""
         clock = self._clock
-        if next_ns is None:
-            patience = clock.options.watchdog
-        else:
-            patience = max(next_ns - clock.ns, 0) / NS
-        began = _real_ns()
+        patience = clock.options.watchdog if next_ns is None else max(next_ns - clock.live_ns, 0) / NS
         events = self._ask(patience)
-        now = clock.ns + _real_ns() - began
-        if next_ns is not None:
-            clock.flow(min(now, next_ns) if events else next_ns)
-        elif events:
-            clock.flow(now)
+        if events:
+            clock.flow(clock.live_ns if next_ns is None else min(clock.live_ns, next_ns))
+        elif next_ns is not None:
+            clock.flow(next_ns)
         else:
             clock.no_answer("a request on a real socket")
         return events

@@ -124,6 +124,7 @@ class VirtualClock:
         """What `time.time_ns` and `time.monotonic_ns` were at its 0, if they are virtual."""
         self._holds = 0
         self._live = 0
+        self._live_since = 0
         self._spins = 0
         self._reads = 0
         self._jumps_without_progress = 0
@@ -166,11 +167,18 @@ class VirtualClock:
     @contextmanager
     def live(self) -> Iterator[None]:
         """For requests on real sockets: meanwhile the time runs, but no faster than real time."""
+        if not self._live:
+            self._live_since = self.ns - _real_ns()
         self._live += 1
         try:
             yield
         finally:
             self._live -= 1
+
+    @property
+    def live_ns(self) -> int:
+        """For drivers: where the time would be by now, had it run with real time since the requests began."""
+        return self._live_since + _real_ns()
 
     @contextmanager
     def live_blocking(self) -> Iterator[None]:

@@ -17,7 +17,6 @@ import itertools
 import math
 import random
 import threading
-import time
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
@@ -39,7 +38,6 @@ __all__ = ["drive_trio", "on_spawn"]
 _OWN_READERS: Final = 1  # trio's own wake-up socket is always being read
 _IDLE: Final = 86_400.0  # longer than any wait: lets trio's wait_all_tasks_blocked go first
 _PRUNE: Final = 1_000  # stale deadlines that are kept before they are swept out
-_real_ns: Final = time.monotonic_ns
 
 
 class _InOrder(random.Random):
@@ -124,7 +122,7 @@ class _TrioDriver(trio.abc.Clock, trio.abc.Instrument):
         self._steps = 0  # task steps so far: tells whether anything has run since the last look
         self._looked: set[str] = set()  # what has been waited for since the step below
         self._looked_at = 0
-        self._flowing: tuple[int, int] | None = None  # real ns since when, and up to which virtual ns
+        self._flowing: float | None = None  # up to which virtual ns, while time runs with real time
 
     # What trio asks of a clock, and of an instrument.
 
@@ -142,9 +140,8 @@ class _TrioDriver(trio.abc.Clock, trio.abc.Instrument):
     def after_io_wait(self, timeout: float) -> None:
         del timeout
         if self._flowing is not None:
-            began, upto = self._flowing
-            self._flowing = None
-            self._clock.flow(min(self._clock.ns + _real_ns() - began, upto))
+            upto, self._flowing = self._flowing, None
+            self._clock.flow(round(min(self._clock.live_ns, upto)))
 
     def deadline_to_sleep_time(self, deadline: float) -> float:
         """How many real seconds to wait for I/O; called when no task can run. 0 means: look again at once."""
@@ -236,12 +233,10 @@ class _TrioDriver(trio.abc.Clock, trio.abc.Instrument):
         """While a request of ours is on a real socket: wait for it, and let as much virtual time pass as real."""
         clock = self._clock
         if next_ns is None:
-            patience = self._wait("a request on a real socket")
-            upto = clock.ns + round(patience * NS)
-        else:
-            patience, upto = (next_ns - clock.ns) / NS, next_ns
-        self._flowing = (_real_ns(), upto)
-        return patience
+            self._flowing = math.inf
+            return self._wait("a request on a real socket")
+        self._flowing = next_ns
+        return max(next_ns - clock.live_ns, 0) / NS
 
     def _before_jump(self, sockets: int) -> float | None:
         """Sockets are open that are not ours: how long to wait, as the policy says, or None to jump."""

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["body_on_virtual_time", "clock_for"]
 
+_MARKS = ("virtual_time", "real_time")
 _ARGUMENTS = ("real_io", "patch_time", "leaked_tasks", "max_virtual", "max_events")
 
 
@@ -41,7 +42,8 @@ def clock_for(item: pytest.Item) -> VirtualClock:
 def body_on_virtual_time(item: pytest.Item) -> Iterator[None]:
     """While the test is called, have its function replaced by one that starts the clock first."""
     if not isinstance(item, pytest.Function) or not _is_wanted(item):
-        yield
+        with _backend_required(item):
+            yield
         return
     clock = clock_for(item)
     if item.cls is not None and issubclass(item.cls, unittest.TestCase):
@@ -68,18 +70,46 @@ def body_on_virtual_time(item: pytest.Item) -> Iterator[None]:
         item.obj = function
 
 
+@contextmanager
+def _backend_required(item: pytest.Item) -> Iterator[None]:
+    """On real time, a test of ours must run on the library that it says, too."""
+    ours = state_of(item).used or item.get_closest_marker("streamrt") is not None
+    if not (
+        isinstance(item, pytest.Function)
+        and ours
+        and "anyio_backend" in item.funcargs
+        and inspect.iscoroutinefunction(item.obj)
+    ):
+        yield
+        return
+    function: Any = item.obj
+
+    @functools.wraps(function)
+    async def body(*args: Any, **kwargs: Any) -> Any:
+        __tracebackhide__ = True
+        _require_backend(item)
+        return await function(*args, **kwargs)
+
+    item.obj = body
+    try:
+        yield
+    finally:
+        item.obj = function
+
+
 def _is_wanted(item: pytest.Function) -> bool:
     which = option(item.config, "streamrt_clock")
     if which == "real":
         return False
     if state_of(item).clock is not None:
         return True
-    marked = item.get_closest_marker("virtual_time") is not None
-    if item.get_closest_marker("real_time") is not None:
-        if marked and item.get_closest_marker("virtual_time") in item.own_markers:
-            pytest.fail("this test is marked both virtual_time and real_time: choose one", pytrace=False)
-        return False
-    return marked or (which == "virtual" and _is_async(item))
+    marks = [(node, mark.name) for node, mark in item.iter_markers_with_node() if mark.name in _MARKS]
+    closest = {name for node, name in marks if node is marks[0][0]}
+    if len(closest) > 1:
+        pytest.fail("this test is marked both virtual_time and real_time: choose one", pytrace=False)
+    if closest:
+        return "virtual_time" in closest
+    return which == "virtual" and _is_async(item)
 
 
 def _is_async(item: pytest.Function) -> bool:

@@ -90,11 +90,11 @@ def check_options(config: pytest.Config) -> None:
     """Refuse values that make no sense, before anything runs."""
     for each in _OPTIONS:
         given = config.getoption(each.name)
-        value, where = (config.getini(each.name), f"{each.name} =") if given is None else (given, f"{each.flag}=")
+        value, where = (config.getini(each.name), f"{each.name} = ") if given is None else (given, f"{each.flag}=")
         if each.choices and value not in each.choices:
-            raise pytest.UsageError(f"{where} {value!r}: choose from {', '.join(each.choices)}")
+            raise pytest.UsageError(f"{where}{value!r}: choose from {', '.join(each.choices)}")
         if each.is_number and not _is_positive(value):
-            raise pytest.UsageError(f"{where} {value!r}: it is a number above 0")
+            raise pytest.UsageError(f"{where}{value!r}: it is a number above 0")
 
 
 def option(config: pytest.Config, name: str) -> Any:

@@ -29,6 +29,11 @@ class TestState:
         """What is to be closed at the end of the test."""
 
     @property
+    def used(self) -> bool:
+        """Whether the test has anything of ours."""
+        return self.transcript_made is not None or self.clock is not None or self.cassette is not None
+
+    @property
     def transcript(self) -> Transcript:
         """The test's transcript."""
         if self.transcript_made is None:

@@ -167,16 +167,53 @@ async def test_played_chunks_can_be_cut_anew_and_no_byte_comes_before_its_time(c
         assert arrived <= by_then
 
 
-async def test_recording_works_inside_virtual_time(server, tmp_path):
-    server.enqueue(Answer(CHUNKS))
+@LIBRARIES
+async def test_recording_on_virtual_time_takes_as_long_as_it_really_takes(library, server, tmp_path):
+    server.enqueue(Answer(CHUNKS, delay=0.3))
     path = tmp_path / "cassette.jsonl"
-    with virtual_time(), use_cassette(path, record="once"):
-        live = await ask(httpx2, server)
+    ticks = []
+
+    async def tick() -> None:
+        while True:
+            await anyio.sleep(0.05)
+            ticks.append(clock.now)
+
+    with virtual_time() as clock, use_cassette(path, record="once"):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(tick)
+            with anyio.fail_after(PATIENCE):
+                live = await ask(library, server)
+            answered = clock.now
+            tasks.cancel_scope.cancel()
+        recorded_jumps = clock.racy_jumps
+        await anyio.sleep(3_600)  # and from then on it runs as fast as ever, past the connection that is still open
 
     assert b"".join(live) == b"".join(CHUNKS)
     (recorded,) = load_cassette(path)
     assert recorded.how == "complete"
-    assert recorded.end_at > recorded.at
+    assert recorded.response_at - recorded.at >= 300_000
+    assert 0.3 <= answered < PATIENCE
+    assert ticks[:5] == pytest.approx([0.05, 0.1, 0.15, 0.2, 0.25])
+    assert recorded_jumps == clock.racy_jumps == 0
+
+
+async def test_a_timeout_of_the_clients_runs_in_real_time_meanwhile(server, tmp_path):
+    server.enqueue(Answer(CHUNKS, stepwise=True))
+    with virtual_time() as clock, use_cassette(tmp_path / "cassette.jsonl", record="once"):
+        async with httpx2.AsyncClient(timeout=0.1, verify=False) as client:
+            with pytest.raises(httpx2.ReadTimeout):
+                await client.post(f"{server.url}/chat/completions", json=ASK)
+
+        assert clock.now >= 0.1
+
+
+@LIBRARIES
+def test_a_sync_client_that_records_lets_as_much_virtual_time_pass(library, server, tmp_path):
+    server.enqueue(Answer(CHUNKS, delay=0.3))
+    with virtual_time() as clock, use_cassette(tmp_path / "cassette.jsonl", record="once"):
+        assert b"".join(ask_sync(library, server)) == b"".join(CHUNKS)
+
+        assert 0.3 <= clock.now < PATIENCE
 
 
 @LEAVES_GENERATORS

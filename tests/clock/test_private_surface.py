@@ -1,12 +1,18 @@
-"""The canary: what the drivers use of asyncio's and trio's private surface is still there, by name."""
+"""The canary: what the clock uses of other people's private surface is still there, by name."""
 
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
+import inspect
 import selectors
+from asyncio import selector_events
 
 import pytest
 import trio
+from anyio._backends._asyncio import AsyncIOBackend
+from anyio.from_thread import BlockingPortal
+from trio import _threads
 from trio._core import _run
 
 
@@ -17,9 +23,11 @@ def loop():
     loop.close()
 
 
-@pytest.mark.parametrize("name", ["_selector", "_scheduled", "_clock_resolution", "_check_closed"])
+@pytest.mark.parametrize("name", ["_selector", "_scheduled", "_clock_resolution", "_check_closed", "_ssock"])
 def test_an_asyncio_loop_has(loop, name):
-    assert hasattr(loop, name), f"asyncio's loops no longer have {name}; see clock/asyncio_driver.py"
+    assert hasattr(loop, name), (
+        f"asyncio's loops no longer have {name}; see clock/asyncio_driver.py and clock/sockets.py"
+    )
 
 
 def test_an_asyncio_loop_asks_its_selector_to_wait(loop):
@@ -35,7 +43,51 @@ def test_an_asyncio_timer_has(loop, name):
     assert loop._scheduled == [timer]
 
 
-@pytest.mark.parametrize("name", ["_r", "_ALLOW_DETERMINISTIC_SCHEDULING", "GLOBAL_RUN_CONTEXT", "Deadlines"])
+@pytest.mark.parametrize(
+    ("owner", "name"),
+    [
+        (selector_events._SelectorSocketTransport, "write"),
+        (selector_events._SelectorSocketTransport, "writelines"),
+        (selector_events._SelectorDatagramTransport, "sendto"),
+    ],
+)
+def test_asyncio_transports_have(owner, name):
+    assert callable(getattr(owner, name, None)), f"{owner.__name__} no longer has {name}; see clock/sockets.py"
+
+
+def test_a_future_of_threads_keeps_those_who_wait_for_it():
+    future = concurrent.futures.Future()
+
+    assert future._waiters == [], "concurrent.futures.Future has no list _waiters any more; see clock/portal.py"
+
+
+@pytest.mark.parametrize(
+    ("name", "first"),
+    [("run_sync_in_worker_thread", ["func"]), ("run_async_from_thread", ["func"])],
+)
+def test_the_asyncio_backend_of_anyio_has(name, first):
+    method = inspect.getattr_static(AsyncIOBackend, name, None)
+
+    assert isinstance(method, classmethod), f"anyio's asyncio backend no longer has {name}; see clock/threads.py"
+    assert list(inspect.signature(getattr(AsyncIOBackend, name)).parameters)[: len(first)] == first
+
+
+@pytest.mark.parametrize("name", ["__aenter__", "__aexit__", "start_task_soon", "start_task", "stop"])
+def test_a_portal_of_anyio_has(name):
+    assert callable(getattr(BlockingPortal, name, None)), f"BlockingPortal no longer has {name}; see clock/portal.py"
+
+
+def test_a_call_from_a_thread_of_trio_has():
+    method = getattr(_threads.Run, "unprotected_afn", None)
+
+    assert inspect.iscoroutinefunction(method), (
+        "trio._threads.Run no longer has unprotected_afn; see clock/trio_driver.py"
+    )
+
+
+@pytest.mark.parametrize(
+    "name", ["_r", "_ALLOW_DETERMINISTIC_SCHEDULING", "GLOBAL_RUN_CONTEXT", "Deadlines", "CancelReason"]
+)
 def test_trio_has(name):
     assert hasattr(_run, name), f"trio._core._run no longer has {name}; see clock/trio_driver.py"
 
@@ -49,6 +101,7 @@ def test_a_trio_run_has_what_the_driver_uses():
             assert hasattr(runner.deadlines, name), f"trio's deadlines no longer have {name}; see clock/trio_driver.py"
         with trio.CancelScope(deadline=trio.current_time() + 60) as scope:
             assert hasattr(scope, "_registered_deadline")
+            assert callable(scope._cancel)
         assert hasattr(trio.lowlevel.current_task(), "_counter")
         assert hasattr(trio.lowlevel.current_statistics().io_statistics, "tasks_waiting_read")
 

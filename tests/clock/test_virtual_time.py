@@ -283,8 +283,3 @@ async def test_a_clock_that_does_not_run_says_so():
 
     with pytest.raises(ClockError, match="not running"):
         await clock.turn()
-
-
-def test_without_an_event_loop_there_is_nothing_to_drive():
-    with pytest.raises(ClockError, match="there is none here"), virtual_time():
-        pass

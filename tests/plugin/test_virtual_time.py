@@ -4,59 +4,134 @@ from __future__ import annotations
 
 import pytest
 
-BODY = """
-    import asyncio
-    import pytest
-
-    pytestmark = [{marks}]
-
-    async def test_an_hour_passes(virtual_clock):
-        await asyncio.sleep(3600)
-        assert virtual_clock.now == 3600
-
-    async def test_each_test_begins_at_zero(virtual_clock):
-        await asyncio.sleep(1)
-        assert virtual_clock.now == 1
-
-    async def test_timeouts_are_exact(virtual_clock):
-        with pytest.raises(TimeoutError):
-            async with asyncio.timeout(2.5):
-                await asyncio.Event().wait()
-        assert virtual_clock.ns == 2_500_000_000
-"""
-
-
-@pytest.mark.parametrize(
-    ("marks", "options"),
+RUNNERS = pytest.mark.parametrize(
+    ("marks", "options", "sleep"),
     [
-        ("pytest.mark.asyncio", []),
-        ("pytest.mark.asyncio(loop_scope='module')", []),
-        ("pytest.mark.asyncio(loop_scope='session')", []),
-        ("", ["--asyncio-mode=auto"]),
-        ("pytest.mark.anyio, pytest.mark.parametrize('anyio_backend', ['asyncio'])", []),
+        ("pytest.mark.asyncio", [], "asyncio"),
+        ("pytest.mark.asyncio(loop_scope='class')", [], "asyncio"),
+        ("pytest.mark.asyncio(loop_scope='module')", [], "asyncio"),
+        ("pytest.mark.asyncio(loop_scope='session')", [], "asyncio"),
+        ("", ["--asyncio-mode=auto"], "asyncio"),
+        ("", ["--asyncio-mode=auto", "-o", "asyncio_default_test_loop_scope=session"], "asyncio"),
+        ("pytest.mark.anyio, pytest.mark.parametrize('anyio_backend', ['asyncio'])", [], "asyncio"),
+        ("pytest.mark.anyio, pytest.mark.parametrize('anyio_backend', ['trio'])", [], "trio"),
     ],
-    ids=["strict", "module loop", "session loop", "auto", "anyio"],
+    ids=["strict", "class loop", "module loop", "session loop", "auto", "auto, session loop", "anyio", "anyio on trio"],
 )
-def test_it_runs_under(marks, options, project):
-    project.write(BODY.format(marks=marks))
-
-    project.run(*options).assert_outcomes(passed=3)
 
 
-def test_it_runs_on_trio(project):
-    project.write("""
+@RUNNERS
+def test_it_runs_under(marks, options, sleep, project):
+    project.write(f"""
+        import time
+        import {sleep}
+        import anyio
         import pytest
-        import trio
 
-        @pytest.mark.anyio
-        @pytest.mark.virtual_time
-        @pytest.mark.parametrize("anyio_backend", ["trio"])
-        async def test_an_hour_passes(virtual_clock):
-            await trio.sleep(3600)
-            assert virtual_clock.now == 3600
+        pytestmark = [{marks}]
+
+        class TestIt:
+            async def test_an_hour_passes(self, virtual_clock):
+                await {sleep}.sleep(3600)
+                assert virtual_clock.now == 3600
+
+            async def test_each_test_begins_at_zero(self, virtual_clock):
+                assert virtual_clock.ns == 0
+                await anyio.sleep(1)
+                assert virtual_clock.now == 1
+
+            async def test_timeouts_are_exact(self, virtual_clock):
+                with pytest.raises(TimeoutError), anyio.fail_after(2.5):
+                    await anyio.Event().wait()
+                assert virtual_clock.ns == 2_500_000_000
+
+            @pytest.mark.virtual_time
+            async def test_ones_own_measurements_are_exact(self):
+                began = time.perf_counter()
+                await anyio.sleep(0.15)
+                assert time.perf_counter() - began == 0.15
+                time.sleep(5)
+                assert time.perf_counter() - began == 5.15
+
+        async def test_real_time_is_back(request):
+            began = time.perf_counter()
+            await anyio.sleep(0.001)
+            assert time.perf_counter() - began >= 0.0009
     """)
 
-    project.run().assert_outcomes(passed=1)
+    project.run(*options).assert_outcomes(passed=5)
+
+
+@RUNNERS
+def test_what_hangs_or_spins_fails_at_once_and_the_next_test_runs(marks, options, sleep, project):
+    project.write(f"""
+        import time
+        import anyio
+        import anyio.lowlevel
+        import pytest
+
+        pytestmark = [pytest.mark.virtual_time, {marks}]
+
+        async def test_lost_wake_up():
+            await anyio.Event().wait()
+
+        async def test_two_that_wait_for_each_other():
+            first, second = anyio.Event(), anyio.Event()
+            async def wait_then_set(one, other):
+                await one.wait()
+                other.set()
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(wait_then_set, first, second, name="left")
+                tasks.start_soon(wait_then_set, second, first, name="right")
+
+        async def test_a_stall_beside_a_heartbeat():
+            async def beat():
+                while True:
+                    await anyio.sleep(30)
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(beat, name="heartbeat")
+                await anyio.Event().wait()
+
+        async def test_spins():
+            while True:
+                await anyio.lowlevel.checkpoint()
+
+        async def test_polls_the_clock():
+            while time.monotonic() < time.monotonic() + 1:
+                pass
+
+        async def test_polls_asleep():
+            while True:
+                time.sleep(10)
+
+        async def test_the_next(virtual_clock):
+            await anyio.sleep(1)
+            assert virtual_clock.now == 1
+    """)
+
+    result = project.run(*options)
+
+    result.assert_outcomes(failed=6, passed=1)
+    result.stdout.fnmatch_lines(
+        [
+            "*test_lost_wake_up*",
+            "deadlock: *, at virtual t=0 s",
+            "*test_mine.py:9 in test_lost_wake_up*",
+            "*test_two_that_wait_for_each_other*",
+            "deadlock: *",
+            "*left: test_mine.py:14 in *",
+            "*test_a_stall_beside_a_heartbeat*",
+            "went on past max_virtual=86400 s, at virtual t=86400 s",
+            "*heartbeat: test_mine.py:23 in *",
+            "*test_spins*",
+            "livelock: 100,000 iterations of the loop*",
+            "*test_polls_the_clock*",
+            "livelock: the time was read 500,000 times*",
+            "*test_polls_asleep*",
+            "went on past max_virtual=86400 s*",
+        ]
+    )
+    assert "pytest_streamrt/" not in str(result.stdout)  # nobody needs to see our insides
 
 
 def test_every_example_of_hypothesis_has_a_clock_of_its_own(project):
@@ -132,7 +207,7 @@ def test_the_options_of_the_marker_count_and_the_closest_wins(project):
 @pytest.mark.parametrize(
     ("mark", "what"),
     [
-        ("virtual_time(max_virtuel=5)", "virtual_time does not take max_virtuel; it takes, by keyword: max_virtual, *"),
+        ("virtual_time(max_virtuel=5)", "*virtual_time does not take max_virtuel; it takes, by keyword: real_io, *"),
         ("virtual_time(5)", "*virtual_time does not take 5; it takes, by keyword: *"),
         ("streamrt(casette='x')", "*streamrt does not take casette; it takes, by keyword: cassette, *"),
     ],
@@ -153,19 +228,58 @@ def test_unknown_options_of_a_marker_are_refused(mark, what, project):
     result.stdout.fnmatch_lines([f"*{what.lstrip('*')}"])
 
 
-def test_a_test_that_is_not_async_says_so(project):
+def test_sync_tests(project):
     project.write("""
+        import asyncio
+        import time
+        import unittest
+        import anyio
         import pytest
+        from hypothesis import given, settings, strategies as st
+        from pytest_streamrt.clock import active_clock
 
-        @pytest.mark.virtual_time
-        def test_it():
-            pass
+        pytestmark = pytest.mark.virtual_time
+
+        def test_sleeps(virtual_clock):
+            time.sleep(3600)
+            assert virtual_clock.now == 3600
+
+        def test_runs_a_loop(virtual_clock):
+            asyncio.run(asyncio.sleep(60))
+            anyio.run(anyio.sleep, 60, backend="trio")
+            assert virtual_clock.now == 120
+
+        @settings(max_examples=20, deadline=None)
+        @given(delay=st.integers(0, 10_000))
+        def test_any_delay(delay):
+            assert active_clock().ns == 0
+            time.sleep(delay)
+            assert active_clock().now == delay
+
+        class TestWithUnittest(unittest.IsolatedAsyncioTestCase):
+            async def asyncSetUp(self):
+                await asyncio.sleep(5)
+
+            async def test_sleeps(self):
+                began = time.monotonic_ns()
+                await asyncio.sleep(3600)
+                assert time.monotonic_ns() - began == 3600 * 10**9
+
+        class TestHangs(unittest.IsolatedAsyncioTestCase):
+            async def test_hangs(self):
+                await asyncio.Event().wait()
+
+        def test_hangs():
+            asyncio.run(asyncio.Event().wait())
+
+        def test_the_next(virtual_clock):
+            assert virtual_clock.ns == 0
     """)
 
     result = project.run()
 
-    result.assert_outcomes(failed=1)
-    result.stdout.fnmatch_lines(["*test_it is not an async function*Make it async, or take the marker off*"])
+    result.assert_outcomes(passed=5, failed=2)
+    result.stdout.fnmatch_lines(["*TestHangs*", "deadlock*", "* test_hangs *", "deadlock*"])
 
 
 def test_a_test_that_runs_on_another_library_than_it_says_fails(project):
