@@ -93,6 +93,7 @@ def _drive_loops_to_come(clock: VirtualClock) -> Iterator[None]:
 
     @wraps(run_forever)
     def run_driven(loop: asyncio.AbstractEventLoop) -> None:
+        __tracebackhide__ = True
         if not is_clock_thread() or active_clock() is not clock:
             run_forever(loop)
             return
@@ -101,8 +102,11 @@ def _drive_loops_to_come(clock: VirtualClock) -> Iterator[None]:
             for task in asyncio.all_tasks(loop):
                 task.cancel()
 
+        failed_before = clock.failure
         with drive_asyncio(clock, loop, cancel_all):
             run_forever(loop)
+        if clock.failure is not None and clock.failure is not failed_before:
+            raise clock.failure  # and not that its tasks were cancelled
 
     loop_class.run_forever = run_driven
     try:

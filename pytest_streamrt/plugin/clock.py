@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pytest_streamrt.errors import ClockError, StreamrtWarning, VirtualTimeStuck
 from pytest_streamrt.plugin.markers import marker_arguments
 from pytest_streamrt.plugin.options import option
 from pytest_streamrt.plugin.state import state_of
@@ -48,9 +49,14 @@ def body_on_virtual_time(item: pytest.Item) -> Iterator[None]:
     clock = clock_for(item)
     if item.cls is not None and issubclass(item.cls, unittest.TestCase):
         # unittest calls the method itself, on a loop of its own, between setUp and tearDown: all of that is the body.
-        with _reported(clock), _on(item, clock):
-            yield
-        return
+        try:
+            with _on(item, clock):
+                yield
+        except (VirtualTimeStuck, ClockError) as error:
+            failure = _failure(clock, error)
+        else:
+            return
+        pytest.fail(failure, pytrace=False)
     function = item.obj
     settings = getattr(function, "hypothesis", None)
     if settings is not None:
@@ -120,7 +126,6 @@ def _is_async(item: pytest.Function) -> bool:
 
 def _options_of(item: pytest.Item) -> ClockOptions:
     from pytest_streamrt.clock import ClockOptions
-    from pytest_streamrt.errors import ClockError
 
     defaults = ClockOptions()
     arguments = marker_arguments(item, "virtual_time", {name: getattr(defaults, name) for name in _ARGUMENTS})
@@ -148,20 +153,30 @@ def _on_virtual_time(item: pytest.Function, function: Callable[..., Any], clock:
         __tracebackhide__ = True
         _require_backend(item)
         running = next_clock()
-        with _reported(running), _on(item, running) as watch:
-            result = await function(*args, **kwargs)
-            await running.turn()  # what was cancelled last ends now
-            _report_left(item, running, watch)
-        return result
+        try:
+            with _on(item, running) as watch:
+                result = await function(*args, **kwargs)
+                await running.turn()  # what was cancelled last ends now
+                _report_left(item, running, watch)
+        except (VirtualTimeStuck, ClockError) as error:
+            failure = _failure(running, error)
+        else:
+            return result
+        pytest.fail(failure, pytrace=False)
 
     @functools.wraps(function)
     def sync_body(*args: Any, **kwargs: Any) -> Any:
         __tracebackhide__ = True
         running = next_clock()
-        with _reported(running), _on(item, running) as watch:
-            result = function(*args, **kwargs)
-            _report_left(item, running, watch)
-        return result
+        try:
+            with _on(item, running) as watch:
+                result = function(*args, **kwargs)
+                _report_left(item, running, watch)
+        except (VirtualTimeStuck, ClockError) as error:
+            failure = _failure(running, error)
+        else:
+            return result
+        pytest.fail(failure, pytrace=False)
 
     return async_body if inspect.iscoroutinefunction(function) else sync_body
 
@@ -183,23 +198,11 @@ def _on(item: pytest.Item, clock: VirtualClock) -> Iterator[LeakWatch]:
         )
 
 
-@contextmanager
-def _reported(clock: VirtualClock) -> Iterator[None]:
-    """Have what the clock itself finds wrong fail the test without a traceback of our own."""
-    __tracebackhide__ = True
-    from pytest_streamrt.errors import ClockError, VirtualTimeStuck
-
-    try:
-        yield
-    except VirtualTimeStuck as error:
-        failure = str(error)
-    except ClockError as error:
-        if clock.started:
-            raise  # it is the test's own
-        failure = str(error)
-    else:
-        return
-    pytest.fail(failure, pytrace=False)
+def _failure(clock: VirtualClock, error: VirtualTimeStuck | ClockError) -> str:
+    """What the clock itself finds wrong, to fail the test with, without a traceback of our own."""
+    if isinstance(error, ClockError) and clock.started:
+        raise error  # it is the test's own
+    return str(error)
 
 
 def _report_left(item: pytest.Item, clock: VirtualClock, watch: LeakWatch) -> None:
@@ -218,8 +221,6 @@ def _report_left(item: pytest.Item, clock: VirtualClock, watch: LeakWatch) -> No
 
 def _warn(item: pytest.Item, message: str) -> None:
     __tracebackhide__ = True
-    from pytest_streamrt.errors import StreamrtWarning
-
     item.warn(StreamrtWarning(message))
 
 

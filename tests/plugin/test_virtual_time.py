@@ -279,7 +279,7 @@ def test_sync_tests(project):
     result = project.run()
 
     result.assert_outcomes(passed=5, failed=2)
-    result.stdout.fnmatch_lines(["*TestHangs*", "deadlock*", "* test_hangs *", "deadlock*"])
+    result.stdout.fnmatch_lines(["*TestHangs*", "*VirtualTimeStuck: deadlock*", "*_ test_hangs _*", "deadlock*"])
 
 
 def test_a_test_that_runs_on_another_library_than_it_says_fails(project):
