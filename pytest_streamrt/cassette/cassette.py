@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -15,21 +16,20 @@ from pytest_streamrt.cassette import matching
 from pytest_streamrt.cassette.format import (
     Interaction,
     RecordedChunk,
-    chunk_line,
-    end_line,
+    check_writable,
     load_cassette,
-    request_line,
-    response_line,
     save_cassette,
 )
 from pytest_streamrt.cassette.playback import Playback
+from pytest_streamrt.cassette.recording import Recording, lines_of
 from pytest_streamrt.cassette.redact import Redaction
 from pytest_streamrt.cassette.seam import intercept
 from pytest_streamrt.cassette.tee import how_it_ended, live, live_blocking, tee
 from pytest_streamrt.clock import active_clock
+from pytest_streamrt.clock.tasks import where_called
 from pytest_streamrt.errors import CassetteError, CassetteMiss
 from pytest_streamrt.runtime.acting import acting
-from pytest_streamrt.transcript.exchange import Exchange, How
+from pytest_streamrt.transcript.exchange import Exchange
 from pytest_streamrt.transcript.log import Transcript
 from pytest_streamrt.wire import Cut
 
@@ -81,10 +81,13 @@ class Cassette:
         self._redaction = redaction
         self._known: list[Interaction] = []
         self._played: set[int] = set()
-        self._recordings: list[_Recording] = []
+        self._recordings: list[Recording] = []
         self._began: int | None = None
+        self._lock = threading.Lock()
         existed = path.exists()
         self._records = mode in ("all", "rewrite", "new_episodes") or (mode == "once" and not existed)
+        if self._records:
+            check_writable(path)
         if existed and mode != "rewrite":
             self._known = load_cassette(path)
 
@@ -156,7 +159,11 @@ class Cassette:
         if not self._recordings:
             return
         kept = self._known if self.mode in ("all", "new_episodes") else []
-        save_cassette(self.path, self._lines(kept))
+        done = [
+            self._clean(recording.finished(), max((e.end_at for e in kept), default=0))
+            for recording in self._recordings
+        ]
+        save_cassette(self.path, lines_of([*(e for e in kept if not self._is_superseded(e, done)), *done]))
 
     def _playback(self, library: ModuleType, transport: Any, request: Any, body: bytes) -> Playback | None:
         """What answers the request from the recordings, or None where it is to be recorded."""
@@ -164,17 +171,25 @@ class Cassette:
         method, url = request.method, self._redaction.url(str(request.url))
         if self.mode in ("all", "rewrite"):
             return None
-        for each in self._known:
-            if each.id not in self._played and not matching.differences(each, method, url, body):
-                self._played.add(each.id)
-                speed = self._speed()
-                exchange = self._begin_exchange(method, url, body, instant=speed is None)
-                name = f"the recording of {method} {url} in {self.path}"
-                chunks = self._chunks(each)
-                return Playback(library, transport, request, each, chunks, speed=speed, exchange=exchange, name=name)
+        found = self._take(method, url, body)
+        if found is not None:
+            speed = self._speed()
+            exchange = self._begin_exchange(method, url, body, instant=speed is None)
+            name = f"the recording of {method} {url} in {self.path}"
+            chunks = self._chunks(found)
+            return Playback(library, transport, request, found, chunks, speed=speed, exchange=exchange, name=name)
         if self._records:
             return None
         raise self._miss(method, url, body)
+
+    def _take(self, method: str, url: str, body: bytes) -> Interaction | None:
+        """The first recording of that request that has not been played. Sync clients may ask from many threads."""
+        with self._lock:
+            for each in self._known:
+                if each.id not in self._played and not matching.differences(each, method, url, body):
+                    self._played.add(each.id)
+                    return each
+        return None
 
     def _speed(self) -> float | None:
         if self._timing == "auto":
@@ -208,18 +223,19 @@ class Cassette:
         id = inference.id if inference is not None else None
         return self.transcript.begin_exchange(method, url, body, inference=id, instant=instant)
 
-    def _recording(self, request: Any, body: bytes) -> _Recording:
-        if self._began is None:
-            self._began = _real_ns()
+    def _recording(self, request: Any, body: bytes) -> Recording:
         url = str(request.url)
         headers = tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in request.headers.raw)
         exchange = self._begin_exchange(request.method, self._redaction.url(url), body, instant=False)
-        id = max((each.id for each in self._known), default=0) + len(self._recordings) + 1
-        recording = _Recording(Interaction(id, 0, request.method, url, headers, body), self._began, exchange)
-        self._recordings.append(recording)
+        with self._lock:
+            if self._began is None:
+                self._began = _real_ns()
+            id = max((each.id for each in self._known), default=0) + len(self._recordings) + 1
+            recording = Recording(Interaction(id, 0, request.method, url, headers, body), self._began, exchange)
+            self._recordings.append(recording)
         return recording
 
-    def _recorded(self, library: ModuleType, response: Any, recording: _Recording, *, is_async: bool) -> Any:
+    def _recorded(self, library: ModuleType, response: Any, recording: Recording, *, is_async: bool) -> Any:
         headers = tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in response.headers.raw)
         recording.opened(response.status_code, headers)
         response.stream = tee(library, response.stream, recording, is_async=is_async)
@@ -249,21 +265,15 @@ class Cassette:
                     f"(exchange {closest.id}). One recording answers one request. "
                     "If it is to be asked twice, record it so: pytest --streamrt-record=rewrite"
                 )
+        msg = f"{msg}\nThe request was made at {where_called()}"
         self.misses.append(msg)
         return CassetteMiss(msg)
 
-    def _lines(self, kept: Sequence[Interaction]) -> list[dict[str, Any]]:
-        """Everything to be written, in the order in which it happened, without its secrets."""
-        began = max((each.end_at for each in kept), default=0)
-        done = [*kept, *(self._clean(recording.finished(), began) for recording in self._recordings)]
-        timed: list[tuple[int, dict[str, Any]]] = []
-        for each in done:
-            timed.append((each.at, request_line(each)))
-            if each.status is not None:
-                timed.append((each.response_at, response_line(each)))
-            timed += [(chunk.at, chunk_line(each, chunk)) for chunk in each.chunks]
-            timed.append((each.end_at, end_line(each)))
-        return [line for _, line in sorted(timed, key=lambda pair: pair[0])]
+    def _is_superseded(self, known: Interaction, done: Sequence[Interaction]) -> bool:
+        """Whether that was recorded anew, and would never be asked for again."""
+        if self.mode != "all":
+            return False
+        return any(not matching.differences(known, each.method, each.url, each.body) for each in done)
 
     def _clean(self, recorded: Interaction, began: int) -> Interaction:
         """A recording without its secrets, and as much later as what was in the cassette before it takes."""
@@ -283,44 +293,6 @@ class Cassette:
             end_at=recorded.end_at + began,
             error=(error[0], redaction.text(error[1], secrets)) if error else None,
         )
-
-
-class _Recording:
-    """One exchange while it is being recorded. Times are real: it is a real server that is being watched."""
-
-    def __init__(self, interaction: Interaction, began: int, exchange: Exchange) -> None:
-        self._interaction = interaction
-        self._began = began
-        self._exchange = exchange
-        interaction.at = self._now()
-
-    def opened(self, status: int, headers: Sequence[tuple[str, str]]) -> None:
-        self._interaction.status = status
-        self._interaction.response_at = self._now()
-        self._interaction.response_headers = tuple(headers)
-        self._exchange.opened(status, headers)
-
-    def chunk(self, data: bytes) -> None:
-        self._interaction.chunks.append(RecordedChunk(self._now(), data))
-        self._exchange.chunk(data)
-
-    def ended(self, how: How, error: Exception | None = None) -> None:
-        interaction = self._interaction
-        if interaction.how is not None:
-            return
-        self._exchange.closed(how, message=str(error) if error is not None else "")
-        interaction.how = self._exchange.how
-        interaction.end_at = self._now()
-        if error is not None:
-            interaction.error = (type(error).__name__, str(error))
-
-    def finished(self) -> Interaction:
-        """What was recorded. A response that nobody closed ends here, as if its client had closed it."""
-        self.ended("client")
-        return self._interaction
-
-    def _now(self) -> int:
-        return (_real_ns() - self._began) // 1_000
 
 
 @contextmanager

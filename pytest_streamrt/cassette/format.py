@@ -32,6 +32,7 @@ __all__ = [
     "Headers",
     "Interaction",
     "RecordedChunk",
+    "check_writable",
     "chunk_line",
     "dump_cassette",
     "end_line",
@@ -43,6 +44,7 @@ __all__ = [
 
 VERSION: Final = 1
 _HEADER: Final = {"cassette": "pytest-streamrt", "version": VERSION}
+_BOM: Final = b"\xef\xbb\xbf"  # which editors put in front
 _SHOWN: Final = 60  # characters of a damaged line that are quoted
 
 Headers = tuple[tuple[str, str], ...]
@@ -91,14 +93,15 @@ def load_cassette(path: Path) -> list[Interaction]:
     except OSError as error:
         msg = f"the cassette {path} cannot be read: {error.strerror or error}"
         raise CassetteError(msg) from None
+    data = data.removeprefix(_BOM)
     if not data.strip():
         raise _damaged(path, 1, "the file is empty")
     if not data.endswith(b"\n"):
         last = data.rsplit(b"\n", 1)[-1]
         raise _damaged(path, data.count(b"\n") + 1, f"the file is cut short inside its last line: {_quote(last)}")
-    lines = data.split(b"\n")[:-1]
+    lines = data.rstrip().split(b"\n")  # editors add a line at the end
     _check_header(path, lines[0])
-    interactions: dict[object, Interaction] = {}
+    interactions: dict[int, Interaction] = {}
     for number, line in enumerate(lines[1:], start=2):
         try:
             _read_line(_parse(line), interactions)
@@ -113,11 +116,29 @@ def load_cassette(path: Path) -> list[Interaction]:
     return list(interactions.values())
 
 
+def check_writable(path: Path) -> None:
+    """Find out before anything is recorded whether a cassette can be written there.
+
+    Raises:
+        CassetteError: it cannot.
+    """
+    folder = next(each for each in path.parents if each.exists())
+    if path.is_dir():
+        problem = "it is a folder"
+    elif not folder.is_dir():
+        problem = f"{folder} is not a folder"
+    elif not os.access(folder, os.W_OK | os.X_OK):
+        problem = f"nothing can be written in {folder}"
+    else:
+        return
+    raise CassetteError(f"the cassette {path} cannot be recorded: {problem}")
+
+
 def save_cassette(path: Path, lines: Iterable[Mapping[str, Any]]) -> None:
     """Write a cassette, whole or not at all: what was there before stays until the new one is complete."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         with temporary.open("wb") as file:
             for line in dump_cassette(lines):
                 file.write(line)
@@ -202,8 +223,10 @@ def _check_header(path: Path, line: bytes) -> None:
         raise CassetteError(msg)
 
 
-def _read_line(line: dict[str, Any], interactions: dict[object, Interaction]) -> None:
+def _read_line(line: dict[str, Any], interactions: dict[int, Interaction]) -> None:
     id, at = line["id"], round(line["at"] * 1e6)
+    if not isinstance(id, int) or isinstance(id, bool):
+        raise _LineError(f"an id is a whole number, not {id!r}")
     if "request" in line:
         request = line["request"]
         if id in interactions:
@@ -219,7 +242,7 @@ def _read_line(line: dict[str, Any], interactions: dict[object, Interaction]) ->
         raise _LineError(msg)
     if "response" in line:
         response = line["response"]
-        interaction.status = int(response["status"])
+        interaction.status = _status(response["status"])
         interaction.response_at = at
         interaction.response_headers = _headers(response["headers"])
     elif "end" in line:
@@ -230,11 +253,23 @@ def _read_line(line: dict[str, Any], interactions: dict[object, Interaction]) ->
         interaction.end_at = at
         error = line.get("error")
         interaction.error = (str(error[0]), str(error[1])) if error else None
+        if interaction.error is None and interaction.how in ("disconnected", "timeout", "failed"):
+            raise _LineError(
+                f"an exchange that ended {interaction.how!r} has the error that was raised, and this has none"
+            )
+        if interaction.status is None and interaction.how == "complete":
+            raise _LineError(f"the exchange with id {id} is complete, and has no response")
     else:
         if interaction.status is None:
             msg = f"the exchange with id {id} has a chunk and no response"
             raise _LineError(msg)
         interaction.chunks.append(RecordedChunk(at, _bytes(line)))
+
+
+def _status(status: Any) -> int:
+    if not isinstance(status, int) or not 100 <= status <= 599:
+        raise _LineError(f"a status is a number from 100 to 599, not {status!r}")
+    return status
 
 
 def _headers(pairs: Iterable[Any]) -> Headers:
@@ -251,11 +286,11 @@ def _body(request: Mapping[str, Any]) -> bytes:
 def _body_fields(body: bytes) -> dict[str, Any]:
     try:
         parsed = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return _bytes_fields(body)
     try:
         same = _compact(parsed) == body
-    except UnicodeEncodeError:
+    except (ValueError, RecursionError):  # a lone surrogate, a NaN, a nesting without end
         same = False
     return {"json": parsed} if same else _bytes_fields(body)
 

@@ -20,17 +20,18 @@ _SHOWN: Final = 70  # characters of a value shown
 def differences(recorded: Interaction, method: str, url: str, body: bytes) -> list[str]:
     """How a request differs from a recorded one: a line for each place, and none where they match.
 
-    JSON bodies are compared by structure, all else by bytes. A redacted value matches anything.
+    JSON bodies are compared by structure, all else by bytes. What was redacted matches anything.
     """
     found: list[str] = []
     if recorded.method != method:
         found.append(_line("method", recorded.method, method))
-    if recorded.url != url:
+    if not _is_same_text(recorded.url, url):
         found.append(_line("url", recorded.url, url))
     if recorded.body != body:
         old, new = _json(recorded.body), _json(body)
         if old is _NO_JSON or new is _NO_JSON:
-            found.append(_line("body", recorded.body, body))
+            if not _is_same_text(recorded.body.decode("latin-1"), body.decode("latin-1")):
+                found.append(_line("body", recorded.body, body))
         else:
             found.extend(_compare("body", old, new))
     return found
@@ -63,7 +64,7 @@ _MISSING: Final = _NoJson()
 def _json(body: bytes) -> Any:
     try:
         return json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return _NO_JSON
 
 
@@ -76,11 +77,18 @@ def _compare(path: str, old: Any, new: Any) -> Iterator[str]:
             before = old[i] if i < len(old) else _MISSING
             after = new[i] if i < len(new) else _MISSING
             yield from _compare(f"{path}[{i}]", before, after)
-    elif isinstance(old, str) and isinstance(new, str) and PLACEHOLDER in old:
-        if not re.fullmatch(".*".join(map(re.escape, _REDACTED.split(old))), new, re.DOTALL):
+    elif isinstance(old, str) and isinstance(new, str):
+        if not _is_same_text(old, new):
             yield _line(path, old, new)
     elif old != new or isinstance(old, bool) is not isinstance(new, bool):
         yield _line(path, old, new)
+
+
+def _is_same_text(recorded: str, now: str) -> bool:
+    """Whether they are equal, but for what was redacted in the recorded one."""
+    if PLACEHOLDER not in recorded:
+        return recorded == now
+    return re.fullmatch(".*".join(map(re.escape, _REDACTED.split(recorded))), now, re.DOTALL) is not None
 
 
 def _line(path: str, old: object, new: object) -> str:

@@ -6,9 +6,11 @@ its lengths.
 
 from __future__ import annotations
 
+import base64
+import contextlib
 import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import parse_qsl, unquote, urlencode, urlsplit, urlunsplit
@@ -40,7 +42,9 @@ _SECRET_PARAMETERS: Final = frozenset(
 
 _SECRET_VARIABLE: Final = re.compile(r"KEY|TOKEN|SECRET|PASSW|CREDENTIAL|AUTH", re.IGNORECASE)
 _SHORTEST: Final = 12  # characters from which on a value of the environment counts as a secret
-_ORDINARY: Final = re.compile(r"[A-Za-z]+([ _/.-][A-Za-z]+)*")  # words, paths and names: no key looks like that
+_WORD: Final = r"(?:[a-z]{1,20}|[A-Z]{1,20}|[A-Z][a-z]{1,19})"
+_ORDINARY: Final = re.compile(rf"{_WORD}(?:[ _/.-]{_WORD})*")  # words, paths and names: no key looks like that
+_KEY_PREFIX: Final = re.compile(r"(?:sk|pk|rk|gsk|ghp|gho|hf|key|xox[a-z])[-_]")  # but for what calls itself one
 
 
 @dataclass(frozen=True)
@@ -77,7 +81,7 @@ class Redaction:
 
     def secrets(self, headers: Iterable[tuple[str, str]], url: str) -> set[str]:
         """The values that were taken out of these headers and this URL, and those of the environment."""
-        found = {word for name, value in headers if self._is_secret(name) for word in value.split()}
+        found = {part for name, value in headers if self._is_secret(name) for part in _parts(name.lower(), value)}
         secret = _SECRET_PARAMETERS | self.parameters
         parts = urlsplit(url)
         found |= {value for name, value in parse_qsl(parts.query) if name.lower() in secret}
@@ -115,8 +119,26 @@ def secrets_of_environment(environment: Mapping[str, str]) -> set[str]:
     return {
         value
         for name, value in environment.items()
-        if _SECRET_VARIABLE.search(name) and len(value) >= _SHORTEST and not _ORDINARY.fullmatch(value)
+        if _SECRET_VARIABLE.search(name) and len(value) >= _SHORTEST and not _is_ordinary(value)
     }
+
+
+def _is_ordinary(value: str) -> bool:
+    return _ORDINARY.fullmatch(value) is not None and _KEY_PREFIX.match(value) is None
+
+
+def _parts(header: str, value: str) -> Iterator[str]:
+    """What is secret in the value of a secret header, as it may occur elsewhere."""
+    if header in ("cookie", "set-cookie"):
+        pairs = value.split(";")
+        for pair in pairs[:1] if header == "set-cookie" else pairs:  # the others are its path, its domain and so on
+            yield pair.partition("=")[2].strip().strip('"')
+        return
+    yield from value.split()
+    scheme, _, credentials = value.partition(" ")
+    if scheme.lower() == "basic":
+        with contextlib.suppress(ValueError):
+            yield base64.b64decode(credentials, validate=True).decode(errors="replace").partition(":")[2]
 
 
 def _same_length(value: bytes) -> bytes:

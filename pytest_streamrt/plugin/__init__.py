@@ -20,6 +20,7 @@ from pytest_streamrt.plugin.fixtures import (
     virtual_clock,
 )
 from pytest_streamrt.plugin.options import add_options, check_options
+from pytest_streamrt.plugin.state import begin_state, state_of
 
 __all__ = ["asgi_client", "environment", "stream_cassette", "transcript", "transcript_snapshot", "virtual_clock"]
 
@@ -46,9 +47,9 @@ def pytest_configure(config: pytest.Config) -> None:
         config.addinivalue_line("markers", marker)
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Open the cassette before fixtures run, so that they may make requests too."""
+    begin_state(item)
     if item.get_closest_marker("streamrt") is not None:
         from pytest_streamrt.plugin.cassettes import open_cassette
 
@@ -57,11 +58,11 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
-    """Run the body on virtual time where it is asked for, then see whether all that was begun has been finished."""
+    """Run the body as the test asks for, then see whether all that was begun has been finished."""
+    from pytest_streamrt.plugin.body import prepared_body
     from pytest_streamrt.plugin.checks import check_test
-    from pytest_streamrt.plugin.clock import body_on_virtual_time
 
-    with body_on_virtual_time(item):
+    with prepared_body(item):
         result = yield
     check_test(item)
     return result
@@ -73,7 +74,7 @@ def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, Any, Any]:
     try:
         return (yield)
     finally:
-        if item.get_closest_marker("streamrt") is not None:
+        if state_of(item).cassette is not None:
             from pytest_streamrt.plugin.cassettes import close_cassette
 
             close_cassette(item)
@@ -81,10 +82,10 @@ def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, Any, Any]:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Give a failing test's report its transcript."""
+    """Give a failing test's report its transcript, and the requests that nothing answered."""
     report = yield
     if report.failed:
-        from pytest_streamrt.plugin.checks import add_transcript
+        from pytest_streamrt.plugin.checks import add_sections
 
-        add_transcript(item, report)
+        add_sections(item, report)
     return report

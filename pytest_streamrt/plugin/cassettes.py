@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 from pathlib import Path
@@ -24,6 +25,8 @@ _DEFAULTS: Final = {"cassette": None, "timing": "auto", "rechunk": "recorded"}
 _KEYS: Final = ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "GEMINI_API_KEY")
 _PLACEHOLDER_KEY: Final = "streamrt-placeholder-key"
 
+_LONGEST: Final = 180  # bytes of a file name; most file systems take 255, and a temporary file's is longer
+
 _recorders = pytest.StashKey[dict[Path, str]]()
 
 
@@ -40,6 +43,8 @@ def open_cassette(item: pytest.Item) -> Cassette:
     from pytest_streamrt.errors import CassetteError
 
     arguments = marker_arguments(item, "streamrt", _DEFAULTS)
+    if not isinstance(arguments["cassette"], str | None):
+        pytest.fail(f"@pytest.mark.streamrt: cassette is a name, not {arguments['cassette']!r}", pytrace=False)
     path = cassette_path(item, arguments["cassette"])
     mode = option(item.config, "streamrt_record")
     if mode == "none":
@@ -49,6 +54,7 @@ def open_cassette(item: pytest.Item) -> Cassette:
                 state.open.callback(os.environ.pop, key, None)
     else:
         _claim(item, path)
+    problem = None
     try:
         state.cassette = state.open.enter_context(
             use_cassette(
@@ -61,7 +67,10 @@ def open_cassette(item: pytest.Item) -> Cassette:
             )
         )
     except CassetteError as error:
-        pytest.fail(str(error), pytrace=False)
+        problem = str(error)
+    if problem is not None:
+        pytest.fail(problem, pytrace=False)
+    assert state.cassette is not None
     return state.cassette
 
 
@@ -69,10 +78,13 @@ def close_cassette(item: pytest.Item) -> None:
     """Close the test's cassette, and write what was recorded."""
     from pytest_streamrt.errors import CassetteError
 
+    problem = None
     try:
         state_of(item).open.close()
     except CassetteError as error:
-        pytest.fail(str(error), pytrace=False)
+        problem = str(error)
+    if problem is not None:
+        pytest.fail(problem, pytrace=False)
 
 
 def cassette_path(item: pytest.Item, name: str | None) -> Path:
@@ -105,14 +117,21 @@ def _test_name(item: pytest.Item) -> str:
 
 
 def _file_name(name: str) -> str:
-    """The name with what file systems do not like written as ``%2F``, so that no two names become one."""
-    return re.sub(r"[^\w.\[\]-]", lambda found: "".join(f"%{byte:02X}" for byte in found[0].encode()), name)
+    """The name with what file systems do not like written as ``%2F``, so that no two names become one.
+
+    One that is too long for a file system is cut, and told apart by a hash of the whole.
+    """
+    safe = re.sub(r"[^\w.\[\]-]", lambda found: "".join(f"%{byte:02X}" for byte in found[0].encode()), name)
+    if len(safe.encode()) <= _LONGEST:
+        return safe
+    cut = safe.encode()[:_LONGEST].decode(errors="ignore")
+    return f"{cut}-{hashlib.sha256(name.encode()).hexdigest()[:12]}"
 
 
 def _claim(item: pytest.Item, path: Path) -> None:
     """One cassette is recorded by one test in a run; two would overwrite each other."""
     recorders = item.config.stash.setdefault(_recorders, {})
-    test = item.nodeid.partition("[")[0]
+    test = f"{item.nodeid.removesuffix(item.name)}{_test_name(item)}"  # both backends of anyio are one
     owner = recorders.setdefault(path, test)
     if owner != test:
         pytest.fail(

@@ -8,9 +8,10 @@ import pytest
 
 from pytest_streamrt.plugin.state import TestState, state_of
 
-__all__ = ["add_transcript", "check_test"]
+__all__ = ["add_sections", "check_test"]
 
 _SECTION: Final = "streamrt transcript"
+_MISSES: Final = "streamrt requests without a recording"
 
 
 def check_test(item: pytest.Item) -> None:
@@ -27,8 +28,11 @@ def check_test(item: pytest.Item) -> None:
         pytest.fail(problem, pytrace=False)
 
 
-def add_transcript(item: pytest.Item, report: pytest.TestReport) -> None:
-    """Put the transcript into the report of a failing test, where there is one."""
+def add_sections(item: pytest.Item, report: pytest.TestReport) -> None:
+    """Put the transcript into the report of a failing test, where there is one, and the requests that were missed."""
+    cassette = state_of(item).cassette
+    if cassette is not None and cassette.misses and cassette.misses[0] not in str(report.longrepr):
+        report.sections.append((_MISSES, "\n\n".join(cassette.misses)))
     transcript = state_of(item).transcript_made
     if transcript is None or any(title == _SECTION for title, _ in report.sections):
         return

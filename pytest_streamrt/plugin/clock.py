@@ -1,11 +1,12 @@
-"""Puts the body of a test on virtual time, in place: whichever plugin runs the coroutine, the clock starts inside it."""
+"""Which tests run on virtual time, with which options, and what they then leave behind.
+
+The clock starts inside the test's own function, so it does not matter which plugin runs that.
+"""
 
 from __future__ import annotations
 
 import functools
 import inspect
-import sys
-import unittest
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -21,7 +22,7 @@ from pytest_streamrt.plugin.state import state_of
 if TYPE_CHECKING:
     from pytest_streamrt.clock import ClockOptions, LeakWatch, VirtualClock
 
-__all__ = ["body_on_virtual_time", "clock_for"]
+__all__ = ["clock_for", "clock_runs", "failure_of", "is_on_virtual_time", "on_virtual_time"]
 
 _MARKS = ("virtual_time", "real_time")
 _ARGUMENTS = ("real_io", "patch_time", "leaked_tasks", "max_virtual", "max_events")
@@ -39,71 +40,8 @@ def clock_for(item: pytest.Item) -> VirtualClock:
     return state.clock
 
 
-@contextmanager
-def body_on_virtual_time(item: pytest.Item) -> Iterator[None]:
-    """While the test is called, have its function replaced by one that starts the clock first."""
-    if not isinstance(item, pytest.Function) or not _is_wanted(item):
-        with _backend_required(item):
-            yield
-        return
-    clock = clock_for(item)
-    if item.cls is not None and issubclass(item.cls, unittest.TestCase):
-        # unittest calls the method itself, on a loop of its own, between setUp and tearDown: all of that is the body.
-        try:
-            with _on(item, clock):
-                yield
-        except (VirtualTimeStuck, ClockError) as error:
-            failure = _failure(clock, error)
-        else:
-            return
-        pytest.fail(failure, pytrace=False)
-    function = item.obj
-    settings = getattr(function, "hypothesis", None)
-    if settings is not None:
-        # hypothesis calls its inner test once for each example; each has a clock of its own. anyio leaves a wrapper
-        # there, with the coroutine function on it.
-        inner = settings.inner_test
-        settings.inner_test = _on_virtual_time(item, getattr(inner, "_anyio_original_func", inner), None)
-        try:
-            yield
-        finally:
-            settings.inner_test = inner
-        return
-    item.obj = _on_virtual_time(item, function, clock)
-    try:
-        yield
-    finally:
-        item.obj = function
-
-
-@contextmanager
-def _backend_required(item: pytest.Item) -> Iterator[None]:
-    """On real time, a test of ours must run on the library that it says, too."""
-    ours = state_of(item).used or item.get_closest_marker("streamrt") is not None
-    if not (
-        isinstance(item, pytest.Function)
-        and ours
-        and "anyio_backend" in item.funcargs
-        and inspect.iscoroutinefunction(item.obj)
-    ):
-        yield
-        return
-    function: Any = item.obj
-
-    @functools.wraps(function)
-    async def body(*args: Any, **kwargs: Any) -> Any:
-        __tracebackhide__ = True
-        _require_backend(item)
-        return await function(*args, **kwargs)
-
-    item.obj = body
-    try:
-        yield
-    finally:
-        item.obj = function
-
-
-def _is_wanted(item: pytest.Function) -> bool:
+def is_on_virtual_time(item: pytest.Function) -> bool:
+    """Whether the test's body is to run on virtual time."""
     which = option(item.config, "streamrt_clock")
     if which == "real":
         return False
@@ -142,7 +80,9 @@ def _options_of(item: pytest.Item) -> ClockOptions:
     pytest.fail(f"@pytest.mark.virtual_time: {problem}", pytrace=False)
 
 
-def _on_virtual_time(item: pytest.Function, function: Callable[..., Any], clock: VirtualClock | None) -> Any:
+def on_virtual_time(item: pytest.Item, function: Callable[..., Any], clock: VirtualClock | None) -> Any:
+    """A function that runs that one on virtual time; without a clock, on a new one each time it is called."""
+
     def next_clock() -> VirtualClock:
         from pytest_streamrt.clock import VirtualClock
 
@@ -151,15 +91,14 @@ def _on_virtual_time(item: pytest.Function, function: Callable[..., Any], clock:
     @functools.wraps(function)
     async def async_body(*args: Any, **kwargs: Any) -> Any:
         __tracebackhide__ = True
-        _require_backend(item)
         running = next_clock()
         try:
-            with _on(item, running) as watch:
+            with clock_runs(item, running) as watch:
                 result = await function(*args, **kwargs)
                 await running.turn()  # what was cancelled last ends now
                 _report_left(item, running, watch)
         except (VirtualTimeStuck, ClockError) as error:
-            failure = _failure(running, error)
+            failure = failure_of(running, error)
         else:
             return result
         pytest.fail(failure, pytrace=False)
@@ -169,11 +108,11 @@ def _on_virtual_time(item: pytest.Function, function: Callable[..., Any], clock:
         __tracebackhide__ = True
         running = next_clock()
         try:
-            with _on(item, running) as watch:
+            with clock_runs(item, running) as watch:
                 result = function(*args, **kwargs)
                 _report_left(item, running, watch)
         except (VirtualTimeStuck, ClockError) as error:
-            failure = _failure(running, error)
+            failure = failure_of(running, error)
         else:
             return result
         pytest.fail(failure, pytrace=False)
@@ -182,7 +121,7 @@ def _on_virtual_time(item: pytest.Function, function: Callable[..., Any], clock:
 
 
 @contextmanager
-def _on(item: pytest.Item, clock: VirtualClock) -> Iterator[LeakWatch]:
+def clock_runs(item: pytest.Item, clock: VirtualClock) -> Iterator[LeakWatch]:
     """Run the block on that clock, watched for what it leaves behind."""
     from pytest_streamrt.clock import LeakWatch, virtual_time
 
@@ -198,7 +137,7 @@ def _on(item: pytest.Item, clock: VirtualClock) -> Iterator[LeakWatch]:
         )
 
 
-def _failure(clock: VirtualClock, error: VirtualTimeStuck | ClockError) -> str:
+def failure_of(clock: VirtualClock, error: VirtualTimeStuck | ClockError) -> str:
     """What the clock itself finds wrong, to fail the test with, without a traceback of our own."""
     if isinstance(error, ClockError) and clock.started:
         raise error  # it is the test's own
@@ -222,19 +161,3 @@ def _report_left(item: pytest.Item, clock: VirtualClock, watch: LeakWatch) -> No
 def _warn(item: pytest.Item, message: str) -> None:
     __tracebackhide__ = True
     item.warn(StreamrtWarning(message))
-
-
-def _require_backend(item: pytest.Function) -> None:
-    """A test that says it runs on trio and does not would be green for nothing."""
-    backend: Any = item.funcargs.get("anyio_backend")
-    if backend is None:
-        return
-    expected = backend if isinstance(backend, str) else backend[0]
-    trio = sys.modules.get("trio")
-    running = "trio" if trio is not None and trio.lowlevel.in_trio_run() else "asyncio"
-    if running != expected:
-        msg = (
-            f"this test has anyio_backend={expected!r}, and it runs on {running}: pytest-asyncio's auto mode has taken it "
-            'over. Set asyncio_mode = "strict", or take the anyio marker off this test'
-        )
-        pytest.fail(msg, pytrace=False)

@@ -32,7 +32,7 @@ _OPTIONS: Final = (
         "MODE",
         "none",
         "what to record: none (default: play only), once (where there is no cassette yet), new_episodes (requests that are "
-        "unknown), all (everything, beside what is there), rewrite (everything anew)",
+        "unknown), all (everything, in place of what is there of the same request), rewrite (everything anew)",
         choices=("none", "once", "new_episodes", "all", "rewrite"),
     ),
     _Option(

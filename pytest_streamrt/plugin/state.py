@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from pytest_streamrt.clock import VirtualClock
     from pytest_streamrt.transcript import Transcript
 
-__all__ = ["TestState", "state_of"]
+__all__ = ["TestState", "begin_state", "state_of"]
 
 
 class TestState:
@@ -44,6 +44,11 @@ class TestState:
 
 
 _KEY = pytest.StashKey[TestState]()
+
+
+def begin_state(item: pytest.Item) -> None:
+    """The test begins, perhaps not for the first time: some plugins run a failing test again."""
+    item.stash[_KEY] = TestState()
 
 
 def state_of(item: pytest.Item) -> TestState:

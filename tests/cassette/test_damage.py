@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 
+import httpx2
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pytest_streamrt import CassetteError, CassetteMiss, use_cassette
 from pytest_streamrt.cassette import load_cassette
-from tests.cassette.recordings import answer, ask, record
+from pytest_streamrt.cassette.seam import intercept
+from tests.cassette.recordings import URL, Network, answer, ask, record
 
 
 @pytest.fixture
@@ -82,8 +84,20 @@ def test_one_of_another_version(cassette):
         (3, '{"id": 1, "at": 0.5, "text": "x"}', "line 3: the exchange with id 1 has a chunk and no response"),
         (3, '{"id": 1, "at": "soon", "end": "complete"}', "line 3: this is no line of a cassette"),
         (3, '{"id": 1, "at": 1e999, "end": "complete"}', "line 3: this is no line of a cassette"),
-        (3, '{"id": [], "at": 0, "end": "complete"}', "line 3: this is no line of a cassette"),
-        (3, '{"id": 1, "at": 0, "response": {"status": "x", "headers": []}}', "line 3: this is no line of a cassette"),
+        (3, '{"id": [], "at": 0, "end": "complete"}', "line 3: an id is a whole number, not []"),
+        (3, '{"id": "1", "at": 0, "end": "complete"}', "line 3: an id is a whole number, not '1'"),
+        (3, '{"id": 1, "at": 0, "end": "disconnected"}', "line 3: an exchange that ended 'disconnected' has the error"),
+        (3, '{"id": 1, "at": 0, "end": "complete"}', "line 3: the exchange with id 1 is complete, and has no response"),
+        (
+            3,
+            '{"id": 1, "at": 0, "response": {"status": "x", "headers": []}}',
+            "line 3: a status is a number from 100 to 599, not 'x'",
+        ),
+        (
+            3,
+            '{"id": 1, "at": 0, "response": {"status": 999, "headers": []}}',
+            "line 3: a status is a number from 100 to",
+        ),
         (3, '{"id": 1, "at": 0, "response": {"status": 200, "headers": [["a", "…"]]}}', "line 3: this is no line"),
         (4, '{"id": 1, "at": 0.5, "base64": "!"}', "line 4: this is no line of a cassette"),
         (4, '{"id": 1, "at": 0.5, "request": {}}', "line 4: the exchange with id 1 begins a second time"),
@@ -153,3 +167,34 @@ def test_no_json_in_a_line_gives_anything_but_a_clear_error(line, tmp_path):
         load_cassette(path)
     except CassetteError as error:
         assert "line 4" in str(error) or "no end" in str(error)
+
+
+def test_what_an_editor_adds_does_no_harm(cassette):
+    before = load_cassette(cassette)
+    cassette.write_bytes(b"\xef\xbb\xbf" + cassette.read_bytes() + b"\n\n")
+
+    assert load_cassette(cassette) == before
+
+
+def test_a_place_where_nothing_can_be_written_is_refused_before_anything_is_recorded(tmp_path):
+    (tmp_path / "file").write_text("")
+    (tmp_path / "folder.jsonl").mkdir()
+    network = Network(answer("a"))
+    for path, what in [
+        (tmp_path / "file" / "one.jsonl", "is not a folder"),
+        (tmp_path / "folder.jsonl", "it is a folder"),
+    ]:
+        with pytest.raises(CassetteError, match=what), intercept(network), use_cassette(path, record="rewrite"):
+            raise AssertionError
+
+    assert network.requests == []
+
+
+@pytest.mark.parametrize("body", [b'{"x": NaN}', b'{"x":NaN}', b'{"x":1e999}', b"[" * 100_000, b'{"x":"\\ud800"}'])
+def test_a_body_that_is_almost_json_is_kept_as_it_is(body, tmp_path):
+    path = tmp_path / "one.jsonl"
+    with intercept(Network(answer("a"))), use_cassette(path, record="once"), httpx2.Client(verify=False) as client:
+        client.post(URL, content=body)
+
+    (recorded,) = load_cassette(path)
+    assert recorded.body == body

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from itertools import pairwise
 
 import httpx2
@@ -141,3 +142,55 @@ def test_an_error_message(path):
         ask(headers={"Authorization": f"Bearer {CANARY}"})
 
     assert CANARY.encode() not in on_disk(path)
+
+
+@pytest.mark.parametrize(
+    ("header", "value", "secret"),
+    [
+        ("cookie", f"theme=dark; sid={CANARY}", CANARY),
+        ("set-cookie", f'sid="{CANARY}"; Path=/; HttpOnly', CANARY),
+        ("authorization", f"Bearer {CANARY}", CANARY),
+        ("authorization", "Basic " + base64.b64encode(f"user:{CANARY}".encode()).decode(), CANARY),
+    ],
+)
+def test_what_was_in_a_header_is_found_in_a_body(header, value, secret, path):
+    headers = [(header, value)] if header == "set-cookie" else []
+    network = Network([f"data: you are {secret}\n\n".encode()], headers=headers)
+    record(path, network, headers={} if header == "set-cookie" else {header: value})
+
+    assert secret.encode() not in on_disk(path)
+
+
+def test_the_rest_of_a_cookie_is_no_secret(path):
+    network = Network(
+        [b"data: at api.provider.example\n\n"], headers=[("set-cookie", f"sid={CANARY}; Domain=api.provider.example")]
+    )
+    record(path, network)
+
+    assert b"at api.provider.example" in on_disk(path)
+
+
+@pytest.mark.parametrize("value", ["sk-QwErTyUiOpAsDfGhJkLzXcVbNm", "QwErTyUiOpAsDfGhJkLz", "sk-abcdefghijklmnop"])
+def test_a_key_of_letters_alone_is_no_ordinary_word(value, path, monkeypatch):
+    monkeypatch.setenv("SOME_API_KEY", value)
+    record(path, Network([f"data: {value}\n\n".encode()]))
+
+    assert value.encode() not in on_disk(path)
+
+
+@pytest.mark.parametrize("where", ["path", "form"])
+def test_what_was_redacted_in_a_url_or_a_form_plays_all_the_same(where, path, monkeypatch):
+    monkeypatch.setenv("SOME_API_KEY", CANARY)
+    url = f"https://api.example/{CANARY}/chat" if where == "path" else URL
+    form = {"key": CANARY, "q": "a"} if where == "form" else {"q": "a"}
+
+    def post():
+        with httpx2.Client(verify=False) as client:
+            return client.post(url, data=form).content
+
+    with intercept(Network(answer("a"))), use_cassette(path, record="once"):
+        recorded = post()
+    assert CANARY.encode() not in on_disk(path)
+    monkeypatch.setenv("SOME_API_KEY", "placeholder-of-another-length")
+    with use_cassette(path):
+        assert post() == recorded

@@ -294,3 +294,195 @@ def test_no_secret_is_in_the_file(recorded):
 
 def test_under_xdist_the_same(recorded):
     recorded.run("-n2").assert_outcomes(passed=1)
+
+
+def test_the_fixture_alone_records_plays_and_lets_go(project, server):
+    project.write(FUNCTION.format(url=server.url), "mine")
+    project.write("""
+        import pytest
+        from mine import answer
+
+        @pytest.mark.asyncio
+        async def test_answer(stream_cassette):
+            assert await answer("Capital of France?") == "Paris."
+
+        @pytest.mark.asyncio
+        async def test_the_next_is_on_its_own():
+            import httpx2
+            async with httpx2.AsyncClient() as client:
+                with pytest.raises(httpx2.ConnectError):
+                    await client.get("http://127.0.0.1:1/")
+    """)
+    server.enqueue(Answer(encode(script("Par", "is."), "openai.chat")))
+
+    project.record().assert_outcomes(passed=2)
+    assert (project.path / CASSETTE).exists()
+    project.run().assert_outcomes(passed=2)
+    assert len(server.requests) == 1
+
+
+def test_a_test_that_is_run_again_has_its_cassette_again(recorded, server):
+    recorded.write("""
+        import pytest
+        from mine import answer
+
+        runs = []
+
+        @pytest.mark.flaky(reruns=2)
+        @pytest.mark.asyncio
+        @pytest.mark.streamrt(cassette="test_mine/test_answer")
+        async def test_answer(transcript):
+            runs.append(1)
+            assert await answer("Capital of France?") == "Paris."
+            transcript.expect("openai.chat").text("Paris.").completed().nothing_more()
+            assert len(runs) == 3
+    """)
+
+    assert recorded.run().parseoutcomes() == {"passed": 1, "rerun": 2}
+
+    assert len(server.requests) == 1
+
+
+def test_two_parameters_that_record_one_cassette_are_stopped(project, server):
+    project.write(FUNCTION.format(url=server.url), "mine")
+    project.write("""
+        import pytest
+        from mine import answer
+
+        @pytest.mark.asyncio
+        @pytest.mark.parametrize("question", ["a", "b"])
+        @pytest.mark.streamrt(cassette="shared")
+        async def test_answer(question):
+            await answer(question)
+    """)
+    server.enqueue(Answer(encode(script("a"), "openai.chat")), Answer(encode(script("b"), "openai.chat")))
+
+    result = project.record(mode="rewrite")
+
+    result.assert_outcomes(passed=1, errors=1)
+    result.stdout.fnmatch_lines(["*is being recorded by *test_answer*a* in this run already*"])
+
+
+MISSED = """
+    import anyio
+    import pytest
+    from mine import answer
+
+    pytestmark = pytest.mark.anyio
+
+    @pytest.fixture(scope="module")
+    def anyio_backend():
+        return "asyncio"
+
+    @pytest.fixture(scope="module")
+    async def shared():
+        yield
+
+    @pytest.mark.streamrt
+    async def test_misses(shared):
+        await answer("Capital of France?")
+
+    @pytest.mark.streamrt
+    async def test_misses_in_a_task(shared):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(answer, "Capital of France?")
+
+    @pytest.mark.streamrt
+    async def test_swallows_it(shared):
+        try:
+            await answer("Capital of France?")
+        except BaseException:
+            pass
+        assert [] == ["Paris."]
+
+    async def test_the_next(shared):
+        pass
+"""
+
+
+def test_a_miss_says_what_it_is_and_where_it_was_made_and_hurts_nobody_else(project, server):
+    project.write(FUNCTION.format(url=server.url), "mine")
+    project.write(MISSED)
+
+    result = project.run()
+
+    result.assert_outcomes(failed=3, passed=1)
+    result.stdout.fnmatch_lines(
+        [
+            "*_ test_misses _*",
+            "there is no recording for POST *: the cassette does not exist. Record it: pytest --streamrt-record=once",
+            "The request was made at mine.py:8 in answer",
+            "*_ test_misses_in_a_task _*",
+            "there is no recording for POST *",
+            "*_ test_swallows_it _*",
+            "*assert *== *Paris.*",
+            "*streamrt requests without a recording*",
+            "there is no recording for POST *",
+        ]
+    )
+    for inside in ("pytest_streamrt/", "httpx2/", "never retrieved"):
+        assert inside not in result.stdout.str()
+    assert len(result.outlines) < 80
+
+
+@pytest.mark.parametrize(
+    ("cassette", "what"),
+    [
+        ("3", "@pytest.mark.streamrt: cassette is a name, not 3"),
+        ("'afile/one'", "*cannot be recorded: *afile is not a folder"),
+    ],
+)
+def test_a_cassette_that_cannot_be_is_refused_before_anything_is_asked(cassette, what, project, server):
+    project.write(FUNCTION.format(url=server.url), "mine")
+    project.write(f"""
+        import pytest
+        from mine import answer
+
+        @pytest.mark.asyncio
+        @pytest.mark.streamrt(cassette={cassette})
+        async def test_answer():
+            await answer("Capital of France?")
+    """)
+    (project.path / "cassettes").mkdir()
+    (project.path / "cassettes" / "afile").write_text("")
+
+    result = project.record(mode="rewrite")
+
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines([what])
+    assert "pytest_streamrt/" not in result.stdout.str()
+    assert server.requests == []
+
+
+def test_a_very_long_name_is_cut_and_still_tells_tests_apart(project, server):
+    project.write(FUNCTION.format(url=server.url), "mine")
+    project.write("""
+        import pytest
+        from mine import answer
+
+        @pytest.mark.asyncio
+        @pytest.mark.parametrize("question", ["/" * 200 + "a", "/" * 200 + "b"], ids=lambda question: question)
+        @pytest.mark.streamrt
+        async def test_answer(question):
+            await answer(question)
+    """)
+    server.enqueue(Answer(encode(script("a"), "openai.chat")), Answer(encode(script("b"), "openai.chat")))
+
+    project.record().assert_outcomes(passed=2)
+
+    assert len(list((project.path / "cassettes").rglob("*.jsonl"))) == 2
+    project.run().assert_outcomes(passed=2)
+
+
+def test_a_test_that_is_skipped_needs_no_cassette(recorded):
+    (recorded.path / CASSETTE).write_text("nonsense")
+    recorded.write("""
+        import pytest
+
+        @pytest.mark.skip
+        @pytest.mark.streamrt
+        async def test_answer():
+            pass
+    """)
+
+    recorded.run().assert_outcomes(skipped=1)
