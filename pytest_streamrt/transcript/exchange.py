@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Final, Literal, Protocol
+from typing import Literal, Protocol
 
 from pytest_streamrt.clock import note_open
 from pytest_streamrt.errors import StreamError
 from pytest_streamrt.events.fold import fold
-from pytest_streamrt.events.order import DELTAS
+from pytest_streamrt.events.order import DELTAS, TERMINALS
 from pytest_streamrt.events.types import (
     Event,
     ExchangeClosed,
@@ -20,14 +19,13 @@ from pytest_streamrt.events.types import (
     InferenceFailure,
     InferenceStarted,
 )
-from pytest_streamrt.providers import detect, dialect
+from pytest_streamrt.providers import detect
+from pytest_streamrt.transcript.answer import Answer
 
 __all__ = ["Exchange", "How"]
 
 How = Literal["complete", "client", "disconnected", "timeout", "failed"]
 """How an exchange ended: its body came to its end; the client closed it; the connection broke; it timed out; it failed."""
-
-_ERROR_SHOWN: Final = 300  # characters of an HTTP error's body that are quoted
 
 
 class _Sink(Protocol):
@@ -47,8 +45,10 @@ class Exchange:
 
     Attributes:
         source: its name in the transcript: the dialect's, with a number from the second one on.
+        dialect: what it speaks, or None for any other HTTP request: that is no inference, and nothing in it is decoded.
         inference: the id of the runtime's inference it serves, if any; then the inference's events tell its story, and
             it adds only its opening and its closing.
+        room: who numbered that inference: in another environment there may be one of the same id.
         instant: whether it is played without its times, so that those measured on it mean nothing.
     """
 
@@ -61,10 +61,13 @@ class Exchange:
         url: str,
         body: bytes,
         inference: str | None,
+        room: object,
         instant: bool,
     ) -> None:
         self.source = source
+        self.dialect = detect(method, url)
         self.inference = inference
+        self.room = room
         self.instant = instant
         self.method = method
         self.url = url
@@ -75,16 +78,18 @@ class Exchange:
         self._headers: dict[str, str] = {}
         self._passed: list[bytes] = []
         self._unread: tuple[bytes, ...] = ()
-        self._dialect = detect(method, url)
-        self._decoder = dialect(self._dialect).decoder() if self._dialect else None
+        self._answer: Answer | None = None
         self._model = _model_of(body)
-        self._inflate: Any = None
-        self._body = bytearray()  # of an answer that is no stream
         self._said: list[Event] = []
         self._terminated = False
-        self._broken: StreamError | None = None
+        self._broken = False
         sink.note(self, "begun")
         self._note_closed = note_open(self, f"{method} {url}")
+
+    @property
+    def story(self) -> tuple[int, str]:
+        """What tells the inference it serves, or else the exchange itself, from every other in the transcript."""
+        return (id(self.room), self.inference) if self.inference is not None else (id(self), self.source)
 
     @property
     def how(self) -> How | None:
@@ -106,13 +111,13 @@ class Exchange:
 
     @property
     def unread_deltas(self) -> int:
-        """How many deltas are in the chunks that the client never asked for."""
-        if self._dialect is None:
+        """How many deltas are in the chunks that the client never asked for, as far as they can be read."""
+        answer = self._new_answer()
+        if answer is None:
             return 0
-        decoder = dialect(self._dialect).decoder()
-        for _ in _decoded(decoder, self._passed):
-            pass  # only to bring the decoder to where the client left off
-        return sum(event.type in DELTAS for event in _decoded(decoder, self._unread))
+        for _ in _decoded(answer, self._passed):
+            pass  # only to bring it to where the client left off
+        return sum(event.type in DELTAS for event in _decoded(answer, self._unread))
 
     def opened(self, status: int, headers: Iterable[tuple[str, str]]) -> None:
         """The response's head has arrived."""
@@ -136,92 +141,73 @@ class Exchange:
 
     def read(self, happening: object) -> Iterator[Event]:
         """For the transcript: the events in one thing that `note` logged. To be called once for each, in order."""
+        tells = self.inference is None and self.dialect is not None
         if isinstance(happening, bytes):
-            if self.inference is None:
+            if tells:
                 yield from self._keep(self._decode(happening))
         elif isinstance(happening, ExchangeClosed):
-            if self.inference is None:
+            if tells:
                 yield from self._keep(self._ending(happening))
             yield replace(happening, how=self.how or happening.how)
         elif isinstance(happening, Event):
             yield happening
-        elif self.inference is None:
+        elif tells:
             yield InferenceStarted(self._model)
+
+    def _new_answer(self) -> Answer | None:
+        """A reader of its answer, at the beginning of it; None where there is no dialect to read it in."""
+        return Answer(self.dialect, self.status, self._headers) if self.dialect is not None else None
 
     def _keep(self, events: Iterable[Event]) -> Iterator[Event]:
         for event in events:
             if isinstance(event, InferenceStarted) or self._terminated:
                 continue  # it started when the request was made
             self._said.append(event)
-            self._terminated = event.type in _TERMINAL
+            self._terminated = event.type in TERMINALS
             yield event
 
     def _decode(self, data: bytes) -> list[Event]:
-        if self._decoder is None or self._broken is not None:
-            return []
-        data = self._decompressed(data)
-        if not self._is_stream(data):
-            self._body += data
+        if self._answer is None:
+            self._answer = self._new_answer()  # by now the head is there
+        if self._answer is None or self._broken:
             return []
         try:
-            return self._decoder.feed(data)
+            return self._answer.feed(data)
         except StreamError as error:
-            self._broken = error
+            self._broken = True
             return [InferenceFailure("provider", str(error), fold(self._said).text)]
 
     def _ending(self, closed: ExchangeClosed) -> list[Event]:
         """The events that the end of the exchange brings, where the provider has not said its last word."""
-        if self._terminated:
+        answer = self._answer or self._new_answer()
+        if self._terminated or answer is None:
             return []
-        if self.status is not None and self.status >= 400 and closed.how == "complete":
-            return [InferenceFailure("provider", f"HTTP {self.status}: {_error_text(bytes(self._body))}")]
+        if answer.refused and closed.how in ("complete", "client"):  # SDKs close it unread when they will try again
+            return [InferenceFailure("provider", answer.refusal)]
         said = fold(self._said)
         if closed.how == "client":
-            return [InferenceAborted("", "client", said.text, tuple(said.items), said.usage)]
+            return [InferenceAborted(answer.unreadable, "client", said.text, tuple(said.items), said.usage)]
         if closed.how != "complete":
             return [InferenceFailure("transport", closed.message or closed.how, said.text)]
-        if self._decoder is None:
-            return []
         try:
-            return self._decoder.whole(bytes(self._body)) if self._body else self._decoder.close()
+            return answer.close()
         except StreamError as error:
             kind: Literal["transport", "provider"] = "transport" if error.cut_short else "provider"
             return [*error.events, InferenceFailure(kind, str(error), said.text)]
 
     def _heard_the_end(self) -> bool:
-        if self._dialect is None:
+        answer = self._new_answer()
+        if answer is None:
             return False
-        decoder = dialect(self._dialect).decoder()
-        for _ in _decoded(decoder, self._passed):
+        for _ in _decoded(answer, self._passed):
             pass
-        return decoder.ended
-
-    def _is_stream(self, data: bytes) -> bool:
-        if self._body or (self.status or 200) >= 400:
-            return False
-        kind = self._headers.get("content-type", "")
-        if "json" in kind and not self._said:
-            return data.lstrip().startswith((b"data:", b"event:", b":"))
-        return True
-
-    def _decompressed(self, data: bytes) -> bytes:
-        if self._headers.get("content-encoding") not in ("gzip", "deflate"):
-            return data
-        if self._inflate is None:
-            self._inflate = zlib.decompressobj(wbits=47)  # gzip or zlib, whichever it is
-        try:
-            return self._inflate.decompress(data)  # type: ignore[no-any-return]
-        except zlib.error:
-            return data  # some servers say gzip and send plain text
+        return answer.ended
 
 
-_TERMINAL: Final = ("inference.completed", "inference.aborted", "inference.failed")
-
-
-def _decoded(decoder: Any, chunks: Iterable[bytes]) -> Iterator[Event]:
+def _decoded(answer: Answer, chunks: Iterable[bytes]) -> Iterator[Event]:
     for chunk in chunks:
         try:
-            yield from decoder.feed(chunk)
+            yield from answer.feed(chunk)
         except StreamError:
             return
 
@@ -229,16 +215,7 @@ def _decoded(decoder: Any, chunks: Iterable[bytes]) -> Iterator[Event]:
 def _model_of(body: bytes) -> str | None:
     try:
         request = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     model = request.get("model") if isinstance(request, Mapping) else None
     return model if isinstance(model, str) else None
-
-
-def _error_text(body: bytes) -> str:
-    text = body.decode(errors="replace")
-    try:
-        error = json.loads(text).get("error")
-        return str(error.get("message") if isinstance(error, dict) else error)
-    except (ValueError, AttributeError):
-        return text[:_ERROR_SHOWN]

@@ -6,20 +6,19 @@ import sys
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from pytest_streamrt.clock import NS, VirtualClock, active_clock, now_ns
 from pytest_streamrt.errors import TranscriptError
-from pytest_streamrt.events.fold import fold
-from pytest_streamrt.events.types import Event, Mark, stamp
+from pytest_streamrt.events.fold import Fold
+from pytest_streamrt.events.types import Event, InferenceStarted, Mark, stamp
 from pytest_streamrt.providers import detect
+from pytest_streamrt.runtime.acting import acting
 from pytest_streamrt.transcript.exchange import Exchange
 from pytest_streamrt.transcript.expect import Expectation
 from pytest_streamrt.transcript.laws import LawReport, check_laws
 from pytest_streamrt.transcript.marbles import draw_marbles
-
-if TYPE_CHECKING:
-    pass
+from pytest_streamrt.transcript.stories import told
 
 __all__ = ["Transcript"]
 
@@ -101,7 +100,16 @@ class Transcript:
             source = name if number == 1 else f"{name}#{number}"
         else:
             source = inference.rpartition("/")[0]
-        exchange = Exchange(self, source, method=method, url=url, body=body, inference=inference, instant=instant)
+        exchange = Exchange(
+            self,
+            source,
+            method=method,
+            url=url,
+            body=body,
+            inference=inference,
+            room=self._room_of(inference) if inference is not None else None,
+            instant=instant,
+        )
         self._exchanges.append(exchange)
         return exchange
 
@@ -118,6 +126,12 @@ class Transcript:
         """Every event so far, in the order in which it happened."""
         self._read()
         return tuple(self._events)
+
+    @property
+    def logged(self) -> tuple[tuple[object, Event], ...]:
+        """Every event so far with its origin: the environment, exchange or test that numbered it."""
+        self._read()
+        return tuple(zip(self._origins, self._events, strict=True))
 
     @property
     def exchanges(self) -> tuple[Exchange, ...]:
@@ -144,7 +158,11 @@ class Transcript:
 
     def text(self, source: str) -> str:
         """All the text that a source said. For its reasoning, tool calls and usage: ``fold(transcript.of(source))``."""
-        return fold(self.of(source)).text
+        self.of(source)  # complains where there is no such source
+        said: dict[object, Fold] = {}  # several inferences at once want a fold each
+        for each in told(self.logged, source):
+            said.setdefault(each.story, Fold()).add(each.event)
+        return "".join(fold.text for fold in said.values())
 
     def expect(self, source: str, *, since: Mark | None = None) -> Expectation:
         """Begin a chain of expectations on a source, from its beginning, or from a mark on.
@@ -181,8 +199,7 @@ class Transcript:
             AssertionError: a law is broken; it says which, by which events.
         """
         __tracebackhide__ = True
-        self._read()
-        report = check_laws(list(zip(self._origins, self._events, strict=True)), skip)
+        report = check_laws(self.logged, skip)
         if report.broken:
             raise AssertionError(str(report))
         return report
@@ -206,6 +223,16 @@ class Transcript:
                 f"{source!r} was replayed instantly, without its recorded times. "
                 'Replay it with them: @pytest.mark.streamrt(timing="recorded")'
             )
+        return None
+
+    def _room_of(self, inference: str) -> object:
+        """The environment of an inference that makes a request: the one it runs in here, or the last to have such a one."""
+        running = acting.get().inference
+        if running is not None and running.id == inference:
+            return running._environment
+        for entry in reversed(self._entries):
+            if isinstance(entry.happening, InferenceStarted) and entry.happening.inference == inference:
+                return entry.origin
         return None
 
     def _append(self, happening: object, origin: object) -> None:
@@ -249,7 +276,7 @@ class Transcript:
                 seq=seq,
                 time=entry.ns / NS,
                 source=exchange.source,
-                inference=exchange.inference or exchange.source,
+                inference=exchange.inference or (exchange.source if exchange.dialect is not None else None),
                 inference_seq=inference_seq if of_inference else 0,
                 round=1 if of_inference else 0,
             )
