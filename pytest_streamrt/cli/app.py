@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import click
 
 from pytest_streamrt import __version__
@@ -10,15 +12,24 @@ from pytest_streamrt.errors import CassetteMiss, StreamrtError
 __all__ = ["streamrt"]
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+_EXIT_CODES: Final = (
+    "Exit codes: 0 done; 1 failed, as where a package that it needs is not installed (it says which); 2 wrong use."
+)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]}, epilog=_EXIT_CODES)
 @click.version_option(__version__, prog_name="streamrt")
 def streamrt() -> None:
     """Deterministic tests for streaming agents."""
 
 
-@streamrt.command()
+@streamrt.command(epilog=_EXIT_CODES)
 @click.option(
-    "--backend", type=click.Choice(["asyncio", "trio"]), default="asyncio", show_default=True, help="Event loop."
+    "--backend",
+    type=click.Choice(["asyncio", "trio"]),
+    default="asyncio",
+    show_default=True,
+    help="Event loop; trio has to be installed.",
 )
 def demo(backend: str) -> None:
     """Show a reviewer stopping a planner in mid-answer.
@@ -39,4 +50,6 @@ def demo(backend: str) -> None:
 def _missing(error: ModuleNotFoundError) -> str:
     if error.name == "openai":
         return "the demo talks through the OpenAI client: pip install 'pytest-streamrt[cli,openai]'"
+    if error.name == "trio":
+        return "--backend trio needs the package trio: pip install trio"
     return f"the package {error.name} is not installed: pip install {error.name}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from pathlib import Path
 from typing import Final
 
@@ -64,7 +65,11 @@ def run_demo(backend: str = "asyncio") -> str:
 
     Args:
         backend: "asyncio" or "trio".
+
+    Raises:
+        ModuleNotFoundError: the backend, or the OpenAI client, is not installed.
     """
+    importlib.import_module(backend)  # anyio would call it unknown where it is only not installed
     transcript, outcome = anyio.run(_scene, backend=backend)
     planner = transcript.exchanges[0]
     said = sum(event.type == "text.delta" for event in transcript.of("planner"))

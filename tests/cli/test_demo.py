@@ -58,6 +58,7 @@ def test_wrong_use_is_explained_and_exits_with_2(arguments):
 
 def test_help_and_version():
     assert "demo  Show a reviewer stopping a planner in mid-answer." in streamrt("--help").stdout
+    assert "1 failed, as where a package that it needs is not" in streamrt("demo", "--help").stdout
     assert streamrt("--version").stdout == f"streamrt, version {__version__}\n"
 
 
@@ -84,6 +85,15 @@ def test_a_missing_package_is_named_with_what_to_install():
         assert result.returncode == 1
         assert what in result.stderr
         assert "Traceback" not in result.stderr
+
+
+def test_a_backend_that_is_not_installed_is_an_error_without_a_traceback():
+    code = "import sys; sys.modules['trio'] = None; from pytest_streamrt.cli import main; main()"
+    command = [sys.executable, "-c", code, "demo", "--backend=trio"]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+
+    assert result.returncode == 1
+    assert result.stderr == "Error: --backend trio needs the package trio: pip install trio\n"
 
 
 def test_the_recording_is_found_in_a_package_or_a_checkout(monkeypatch, tmp_path):
