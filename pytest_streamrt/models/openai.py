@@ -53,6 +53,9 @@ class _OpenAIModel:
         del tools
         decoder = dialect(self._dialect).decoder()
         request = self._request(context)
+        if not hasattr(request, "__aenter__"):
+            msg = f"{type(self).__name__} needs an async client, such as AsyncOpenAI(); this one is {self.client!r}"
+            raise TypeError(msg)
         try:
             response = await request.__aenter__()
             chunks = response.http_response.aiter_bytes()

@@ -254,3 +254,16 @@ async def test_an_error_of_ones_own_is_nobody_elses(environment, transcript):
 
     assert (outcome.kind, outcome.reason) == ("model", "LookupError: mine")
     transcript.expect("agent").failed(kind="model").nothing_more()
+
+
+@MODELS
+async def test_a_client_that_is_not_async_is_refused(model, dialect, server, environment):
+    with openai.OpenAI(base_url=server.url, api_key="k") as client:
+        agent = Agent("agent", model(client, "m"))
+        async with environment(agent):
+            with pytest.raises(
+                InferenceFailed, match=r"needs an async client, such as AsyncOpenAI\(\); this one is <openai"
+            ):
+                await agent.infer("Hi")
+
+    assert server.requests == []
