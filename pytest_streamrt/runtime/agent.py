@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import AsyncIterator, Sequence
 from typing import Any, Protocol
 
@@ -10,6 +11,7 @@ from pytest_streamrt.events.types import Event
 from pytest_streamrt.runtime.context import ModelContext
 from pytest_streamrt.runtime.inference import Inference
 from pytest_streamrt.runtime.participant import Participant
+from pytest_streamrt.runtime.source import check_model
 
 __all__ = ["Agent", "Model"]
 
@@ -33,10 +35,17 @@ class Agent(Participant):
         name: what the room and its transcript call it.
         model: what answers; see `Model`.
         context: what the model is given to go on from; an empty one of its own by default.
+
+    Raises:
+        TypeError: the model is none, or the context is no `ModelContext`.
     """
 
     def __init__(self, name: str, model: Model, context: ModelContext | None = None) -> None:
         super().__init__(name)
+        check_model(model, f"{type(self).__name__}({name!r})")
+        if not isinstance(context, ModelContext | None):
+            msg = f"{type(self).__name__}({name!r}): the context is a ModelContext, not {context!r}. Write ModelContext([…])"
+            raise TypeError(msg)
         self.model = model
         self.context = context if context is not None else ModelContext()
 
@@ -47,12 +56,38 @@ class Agent(Participant):
 
         Args:
             message: what to add to the context first: a user's message, as text or as an item.
-            deadline: seconds after which it is aborted.
-            max_deltas: how many deltas it may have; it is aborted instead of the next one.
+            deadline: seconds after which it is aborted; None or infinity for never.
+            max_deltas: how many deltas it may have, at least 1; it is aborted instead of the next one.
 
         Raises:
             RuntimeError: the agent is in no environment, or that one is closing.
+            TypeError: an argument is of the wrong kind.
+            ValueError: `deadline` is negative or no number, or `max_deltas` is below 1.
         """
+        _check_infer(self.name, message, deadline, max_deltas)
         if isinstance(message, str):
             message = Message(message)
+        if deadline == math.inf:
+            deadline = None
         return self.environment._start(self, message, deadline=deadline, max_deltas=max_deltas)
+
+
+def _check_infer(agent: str, message: Any, deadline: Any, max_deltas: Any) -> None:
+    """Refuse wrong arguments of `infer` before it starts anything; found out later, they would break the room."""
+    if not isinstance(message, str | Message | None):
+        msg = f"{agent}.infer: the message is text or a Message, not {message!r}. Earlier turns belong into the agent's context"
+        raise TypeError(msg)
+    if deadline is not None:
+        if not isinstance(deadline, int | float) or isinstance(deadline, bool):
+            msg = f"{agent}.infer: deadline is a number of seconds, not {deadline!r}"
+            raise TypeError(msg)
+        if not deadline >= 0:  # NaN neither
+            msg = f"{agent}.infer: deadline is a number of seconds from now, 0 or more, not {deadline!r}"
+            raise ValueError(msg)
+    if max_deltas is not None:
+        if not isinstance(max_deltas, int) or isinstance(max_deltas, bool):
+            msg = f"{agent}.infer: max_deltas is a whole number of deltas, not {max_deltas!r}"
+            raise TypeError(msg)
+        if max_deltas < 1:
+            msg = f"{agent}.infer: max_deltas is at least 1, not {max_deltas!r}; for no answer at all, do not infer"
+            raise ValueError(msg)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import itertools
 import traceback
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from contextlib import contextmanager
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, Protocol, Self
+from typing import TYPE_CHECKING, Any, Literal, Protocol, Self, get_args
 
 import anyio
 
@@ -23,14 +23,18 @@ from pytest_streamrt.events.types import (
     stamp,
 )
 from pytest_streamrt.runtime.acting import Acting, acting
+from pytest_streamrt.runtime.cancellation import strays_are_errors
 from pytest_streamrt.runtime.inference import Inference
 from pytest_streamrt.runtime.mailbox import Mailbox
-from pytest_streamrt.runtime.participant import Participant
+from pytest_streamrt.runtime.participant import Participant, check_signal
 
 if TYPE_CHECKING:
     from pytest_streamrt.runtime.agent import Agent
 
 __all__ = ["Environment", "EventLog"]
+
+Failures = Literal["raise", "isolate"]
+"""What leaving a room does with what its participants raised."""
 
 
 class EventLog(Protocol):
@@ -48,8 +52,8 @@ class EventLog(Protocol):
 class Environment:
     """A room for participants, as an async context manager.
 
-    Leaving it waits until no inference runs, every inbox is empty and no handler is running. Leaving it by an exception
-    aborts what runs. What handlers raised leaves it as one `ExceptionGroup`.
+    Leaving it waits until no inference runs, every inbox is empty and no handler is running. Leaving it by an exception,
+    or being cancelled while it waits, aborts what runs. What handlers raised leaves it as one `ExceptionGroup`.
 
     Args:
         participants: who is in it from the start.
@@ -61,8 +65,11 @@ class Environment:
         self,
         *participants: Participant,
         transcript: EventLog | None = None,
-        failures: Literal["raise", "isolate"] = "raise",
+        failures: Failures = "raise",
     ) -> None:
+        if failures not in get_args(Failures):
+            msg = f"Environment(failures={failures!r}): it is one of {', '.join(map(repr, get_args(Failures)))}"
+            raise ValueError(msg)
         self.inferences: dict[str, Inference] = {}
         """Every inference there has been in the room, by its id."""
         self._founders = participants
@@ -83,25 +90,35 @@ class Environment:
         if self._state != "new":
             msg = "an environment can be entered once; make another"
             raise RuntimeError(msg)
+        names: set[str] = set()
+        for participant in self._founders:  # before there are tasks: whoever is refused here leaves nothing behind
+            self._check_admissible(participant, names)
+            names.add(participant.name)
         await self._tasks.__aenter__()
         self._state = "open"
         self._began = now_ns()
-        for participant in self._founders:
-            self._admit(participant)
+        try:
+            for participant in self._founders:
+                self._admit(participant)
+        except BaseException as error:  # the log cannot be written; nobody will call __aexit__
+            await self._close(error)
+            raise
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> bool | None:
-        try:
-            if error is None:
-                await self.settled()
-        finally:
-            swallowed = await self._close(kind, error, trace)
+    ) -> None:
         if error is not None:
-            for failure in self._failures:
-                error.add_note(f"before that, a participant failed: {failure!r}")
-            return swallowed
+            await self._close(error)
+            return
+        try:
+            await self.settled()
+        except BaseException as interruption:
+            # The wait was cancelled: by a scope around the room, natively (asyncio.timeout, task.cancel()), or by a task
+            # of the room that broke. A native cancellation comes once, so the tasks have to be told of it here.
+            await self._close(interruption)
+            raise
+        await self._close(None)
         failures = [] if self._isolate else self._failures
         unplayed = self._unplayed()
         if failures:
@@ -109,12 +126,9 @@ class Environment:
             raise ExceptionGroup(msg, [*failures, *unplayed])
         if unplayed:
             raise unplayed[0]
-        return None
 
-    async def _close(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> bool | None:
-        """End what still runs, and every task of the room."""
+    async def _close(self, error: BaseException | None) -> None:
+        """End what still runs, and every task of the room; `error` is what it is left by, and is for the caller to raise."""
         self._state = "closed"
         for inference in self.inferences.values():
             inference._abort_now("the environment was left by an exception", "environment")
@@ -124,10 +138,18 @@ class Environment:
             self._tasks.cancel_scope.cancel()
         try:
             if isinstance(error, anyio.get_cancelled_exc_class()):
-                return await self._tasks.__aexit__(kind, error, trace)
+                if await self._tasks.__aexit__(type(error), error, error.__traceback__):
+                    # It was the room's own doing, and nothing has been raised for it: passed over, a test would end
+                    # here without having run to its end, and pass.
+                    msg = (
+                        "a task of the environment was cancelled, and the rest of it with it, but nobody has cancelled the "
+                        "environment. Likely a handler or a model cancels the task that it runs in; abort the inference, "
+                        "or raise, instead"
+                    )
+                    raise RuntimeError(msg) from error
+                return
             # Any other error goes on as it is: the task group would wrap it in a group of its own.
             await self._tasks.__aexit__(None, None, None)
-            return None
         except BaseExceptionGroup as group:
             if len(group.exceptions) == 1:  # a handler called pytest.fail(), a model met a CassetteMiss
                 raise group.exceptions[0] from None
@@ -135,13 +157,19 @@ class Environment:
         finally:
             for participant in self._everyone:
                 participant._environment = None
+            if error is not None:
+                for failure in self._failures:
+                    error.add_note(f"before that, a participant failed: {failure!r}")
 
     async def join(self, participant: Participant) -> None:
         """Let somebody in. It hears everything from its own `participant.joined` on.
 
         Raises:
-            ValueError: there is one of that name already.
+            TypeError: it is no participant.
+            ValueError: there is one of that name already, or it is in a room already.
+            RuntimeError: the room has not been entered, or is closed.
         """
+        self._check_admissible(participant, self._present)
         self._require_open(f"{participant.name} cannot join")
         self._admit(participant)
 
@@ -156,7 +184,12 @@ class Environment:
         self._dismiss(participant)
 
     def emit(self, signal: Signal) -> None:
-        """Let the room know something, on behalf of the participant whose handler this is, or of the test."""
+        """Let the room know something, on behalf of the participant whose handler this is, or of the test.
+
+        Raises:
+            TypeError: it is no `Signal`.
+        """
+        check_signal(signal)
         self._emit(signal, acting.get().participant or _TEST)
 
     async def settled(self) -> None:
@@ -221,13 +254,21 @@ class Environment:
             self._tasks.start_soon(inference._watch_deadline, deadline, name=f"deadline of {id}")
         return inference
 
-    def _admit(self, participant: Participant) -> None:
+    def _check_admissible(self, participant: Participant, names: Container[str]) -> None:
+        if not isinstance(participant, Participant):
+            msg = (
+                f"an environment is for participants, such as Agent or Observer; {participant!r} is none. "
+                "Pass them one by one: Environment(first, second)"
+            )
+            raise TypeError(msg)
         if participant._environment is not None:
             msg = f"{participant!r} is in an environment already"
             raise ValueError(msg)
-        if participant.name in self._present:
+        if participant.name in names:
             msg = f"there is a participant {participant.name!r} in the room already; names tell them apart"
             raise ValueError(msg)
+
+    def _admit(self, participant: Participant) -> None:
         participant._environment = self
         participant._mailbox = Mailbox(participant._capacity)
         self._present[participant.name] = participant
@@ -249,7 +290,8 @@ class Environment:
                 source, event = heard
                 acting.set(Acting(participant, event.seq, handling=True))
                 try:
-                    await participant._hear(source, event)
+                    with strays_are_errors():
+                        await participant._hear(source, event)
                 finally:
                     mailbox.handled()
                     self._changed()

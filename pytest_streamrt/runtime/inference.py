@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Generator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import anyio
 
@@ -23,15 +23,14 @@ from pytest_streamrt.events.types import (
     TokenUsage,
 )
 from pytest_streamrt.runtime.acting import Acting, acting
+from pytest_streamrt.runtime.cancellation import strays_are_errors
+from pytest_streamrt.runtime.source import CLOSE_TIMEOUT, check_event, close_stream, open_stream
 
 if TYPE_CHECKING:
     from pytest_streamrt.runtime.agent import Agent
     from pytest_streamrt.runtime.environment import Environment
 
 __all__ = ["Inference", "Outcome"]
-
-CLOSE_TIMEOUT: Final = 5.0
-"""Seconds that `abort` waits for the model's stream to close."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +78,7 @@ class Inference:
         self._timer = anyio.CancelScope()
         self._outcome: Outcome | None = None
         self._error: Exception | None = None
+        self._not_closed = False  # whether it is on the record that the model's stream did not close in time
         self._closed = anyio.Event()  # the terminal event is out, and the model's stream is closed
         self._occasion = Acting(agent, acting.get().cause, inference=self)
 
@@ -109,7 +109,8 @@ class Inference:
         """Stop it. The first to do so wins; on one that has ended this changes nothing.
 
         Nothing more of it is emitted from this moment on. Returns when the model's stream is closed, or after 5 s,
-        with the stream's refusal on the record as the status "upstream.not_closed".
+        with the stream's refusal on the record as the status "upstream.not_closed". What the model raises from now on
+        is on the record too, as "upstream.failed".
 
         Args:
             reason: why, for the record.
@@ -122,8 +123,7 @@ class Inference:
         with self._environment._waiting(), anyio.move_on_after(CLOSE_TIMEOUT):
             await self._closed.wait()
         if not self._closed.is_set():
-            refusal = Status("upstream.not_closed", {"inference": self.id, "seconds": CLOSE_TIMEOUT})
-            self._environment._emit(refusal, self.agent)
+            self._report_not_closed()
 
     async def _result(self) -> Outcome:
         outcome = await self.outcome()
@@ -156,17 +156,46 @@ class Inference:
             self._environment._changed()
 
     async def _draw(self) -> None:
-        stream = self.agent.model.stream(self.agent.context, ())
+        model = self.agent.model
         try:
-            async for event in stream:
-                if not self._take(event):
-                    break
-                await self._environment._room_for_more()
+            stream = open_stream(model, self.agent.context)
         except Exception as error:  # noqa: BLE001 - whatever the model raises is the inference's failure, not ours
-            self._fail("model", f"{type(error).__name__}: {error}", error)
+            self._report(error)
+            return
+        try:
+            with strays_are_errors():
+                async for event in stream:
+                    check_event(event, model)
+                    if not self._take(event):
+                        break
+                    await self._environment._room_for_more()
+            self._complete(None)
+        except Exception as error:  # noqa: BLE001 - likewise
+            self._report(error)
         finally:
-            await _close(stream)
-        self._complete(None)
+            await self._close(stream)
+
+    async def _close(self, stream: AsyncIterator[Event]) -> None:
+        try:
+            if not await close_stream(stream):
+                self._report_not_closed()
+        except Exception as error:  # noqa: BLE001 - likewise
+            self._report(error)
+
+    def _report(self, error: Exception) -> None:
+        """The model has raised: the inference has failed, or it is on the record, where it had ended before."""
+        text = f"{type(error).__name__}: {error}"
+        if self._outcome is None:
+            self._fail("model", text, error)
+        else:
+            self._environment._emit(Status("upstream.failed", {"inference": self.id, "error": text}), self.agent)
+
+    def _report_not_closed(self) -> None:
+        """Once, whoever finds out first: those who abort, or who closes."""
+        if not self._not_closed:
+            self._not_closed = True
+            refusal = Status("upstream.not_closed", {"inference": self.id, "seconds": CLOSE_TIMEOUT})
+            self._environment._emit(refusal, self.agent)
 
     def _take(self, event: Event) -> bool:
         """Emit one event of the model's. False when there is no use in asking for another."""
@@ -228,11 +257,3 @@ class Inference:
         items, usage = tuple(self._fold.items), self._fold.usage
         self._outcome = Outcome(status, self.text, items, usage, reason, by, kind)
         self._emit(event)
-
-
-async def _close(stream: AsyncIterator[Event]) -> None:
-    """Close a model's stream, also from inside a cancelled scope; give it as long as `abort` waits, no longer."""
-    aclose = getattr(stream, "aclose", None)
-    if aclose is not None:
-        with anyio.move_on_after(CLOSE_TIMEOUT, shield=True):
-            await aclose()

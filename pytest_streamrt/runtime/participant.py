@@ -35,6 +35,9 @@ class Participant:
     _capacity: ClassVar[int | None] = 64
 
     def __init__(self, name: str) -> None:
+        if not isinstance(name, str):
+            msg = f"a participant's name is text, not {name!r}"
+            raise TypeError(msg)
         if not name:
             msg = "a participant needs a name: it is what transcripts call it"
             raise ValueError(msg)
@@ -65,6 +68,7 @@ class Participant:
             reason: why, for the record.
 
         Raises:
+            TypeError: it is neither, as where the event belongs to no inference.
             LookupError: there is no inference of that id in the room.
         """
         if isinstance(inference, str):
@@ -74,10 +78,20 @@ class Participant:
                 known = ", ".join(self.environment.inferences) or "none so far"
                 msg = f"{self.name}.abort: no inference {inference!r} in this room; there are: {known}"
                 raise LookupError(msg) from None
+        elif not callable(getattr(inference, "abort", None)):
+            msg = f"{self.name}.abort: it takes an inference or its id, not {inference!r}"
+            if inference is None:
+                msg += ". Likely it is the `inference` of an event that belongs to none, such as a signal: ask event.type first"
+            raise TypeError(msg)
         await inference.abort(reason, by=self.name)
 
     def emit(self, signal: Signal) -> None:
-        """Let the room know something."""
+        """Let the room know something.
+
+        Raises:
+            TypeError: it is no `Signal`.
+        """
+        check_signal(signal)
         self.environment._emit(signal, self)
 
     async def on_joined(self) -> None:
@@ -159,3 +173,10 @@ class Observer(Participant):
     """A participant that never infers: for logs, metrics and screens. No stream ever waits for it."""
 
     _capacity = None
+
+
+def check_signal(signal: Signal) -> None:
+    """Refuse to emit anything but a signal: all other events are the room's own."""
+    if not isinstance(signal, Signal):
+        msg = f"emit: what participants and tests emit are signals, not {signal!r}. Write Signal('ready', {{…}})"
+        raise TypeError(msg)

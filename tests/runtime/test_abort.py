@@ -192,6 +192,21 @@ async def test_a_stream_that_refuses_to_close_is_reported_after_five_seconds(env
     chain.where(lambda event: event.type == "status" and event.name == "upstream.not_closed", at=5.25).nothing_more()
 
 
+async def test_a_refusal_to_close_is_reported_once_however_many_abort(environment, transcript, virtual_clock):
+    agent = Agent("agent", Watched(FIVE, virtual_clock, stubborn=60))
+    async with environment(agent):
+        inference = agent.infer()
+        await anyio.sleep(0.25)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(inference.abort, "one")
+            tasks.start_soon(inference.abort, "two")
+        await inference.abort("three")
+
+    refusals = [event for event in transcript.events if event.type == "status"]
+    assert [(event.name, event.time) for event in refusals] == [("upstream.not_closed", 5.25)]
+    transcript.expect("agent").text("ab").aborted(at=0.25).nothing_more()
+
+
 async def test_nothing_of_a_model_that_talks_on_is_heard(environment, transcript):
     class Talkative:
         async def stream(self, context, tools):
