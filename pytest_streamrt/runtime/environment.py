@@ -174,7 +174,16 @@ class Environment:
         self._admit(participant)
 
     async def leave(self, participant: Participant) -> None:
-        """Let somebody go. Its inferences are aborted, and its own `participant.left` is the last it hears."""
+        """Let somebody go. Its inferences are aborted, and its own `participant.left` is the last it hears.
+
+        Who is not in the room, or not any more, stays where it is.
+
+        Raises:
+            TypeError: it is no participant, but a name, say.
+        """
+        if not isinstance(participant, Participant):
+            msg = f"leave: it takes the participant itself, not {participant!r}"
+            raise TypeError(msg)
         if self._present.get(participant.name) is not participant:
             return
         for inference in self.inferences.values():

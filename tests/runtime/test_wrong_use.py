@@ -123,6 +123,8 @@ async def test_other_wrong_arguments_are_named(environment):
                 with pytest.raises(TypeError, match=r"are signals, not .* Write Signal\('ready', \{…\}\)"):
                     emit(what)
             emit(Signal("ready"))
+        with pytest.raises(TypeError, match="leave: it takes the participant itself, not 'observer'"):
+            await room.leave("observer")
         with pytest.raises(TypeError, match=r"observer\.abort: it takes an inference or its id, not 7"):
             await observer.abort(7)
 
