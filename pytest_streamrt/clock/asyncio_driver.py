@@ -70,6 +70,8 @@ class _AsyncioDriver:
         self._real_executor: Callable[..., Any] = loop.run_in_executor
         # The runner's own, and fixtures'. A loop that is about to be run has none of these.
         self._before = asyncio.all_tasks(loop) - {asyncio.current_task(loop)} if loop.is_running() else set()
+        self._sleepers: set[threading.Event] = set()
+        self._over = False
         self._spawned: set[asyncio.Task[Any]] = set()
 
     # What the loop is given instead of its own methods.
@@ -138,15 +140,29 @@ class _AsyncioDriver:
         outside = is_clock_thread()
 
         def arm() -> None:
+            if self._over:
+                woken.set()
+                return
             unpark = self.threads.park(outside=outside)
+            self._sleepers.add(woken)
             self.call_later(seconds, wake, unpark)
 
         def wake(unpark: Callable[[], None]) -> None:
             unpark()
+            self._sleepers.discard(woken)
             woken.set()
 
-        self._loop.call_soon_threadsafe(arm)
-        woken.wait()
+        try:
+            self._loop.call_soon_threadsafe(arm)
+        except RuntimeError:  # the loop is closed: nobody waits for this thread any more
+            return
+        self._clock.wait_for_loop(woken)
+
+    def end(self) -> None:
+        """Nobody drives the loop any more: threads that sleep on its time, and that nobody waits for, must not for ever."""
+        self._over = True
+        for woken in self._sleepers:
+            woken.set()
 
     def wake(self) -> None:
         self._loop.call_soon_threadsafe(_nothing)
@@ -309,6 +325,7 @@ def drive_asyncio(
             with clock.driven_by(driver, lambda: loop.call_soon(cancel_body)):
                 yield
         finally:
+            driver.end()
             restore.close()
             loop._clock_resolution = resolution
             driver.shift_timers(real_time() - driver.time())

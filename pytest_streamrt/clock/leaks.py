@@ -86,7 +86,6 @@ class LeakWatch:
     @contextmanager
     def _watch_loop(self, loop: Any) -> Iterator[None]:
         create_task = loop.create_task
-        was_replaced = "create_task" in vars(loop)
 
         @wraps(create_task)
         def noting(*args: Any, **kwargs: Any) -> Any:
@@ -94,6 +93,7 @@ class LeakWatch:
             self._spawned(task)
             return task
 
+        was_replaced = "create_task" in vars(loop)
         loop.create_task = noting
         try:
             yield

@@ -15,12 +15,13 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import wraps
-from typing import Any
+from typing import Any, Final
 
 from anyio.from_thread import BlockingPortal
 
 from pytest_streamrt.clock.asyncio_driver import drive_asyncio
 from pytest_streamrt.clock.current import active_clock, running_here
+from pytest_streamrt.clock.patching import SharedPatch
 from pytest_streamrt.clock.threads import Threads
 from pytest_streamrt.clock.timeline import Driver, VirtualClock
 
@@ -40,19 +41,30 @@ def drive_running_loop(clock: VirtualClock, cancel_body: Callable[[], None]) -> 
 @contextmanager
 def portals_on(clock: VirtualClock) -> Iterator[None]:
     """While the block runs, put each portal that is opened in another thread on that clock."""
-    outside = threading.get_ident()
-    portal_class: Any = BlockingPortal
-    enter, exit_ = portal_class.__aenter__, portal_class.__aexit__
-    start_task_soon, start_task = portal_class.start_task_soon, portal_class.start_task
-    driven: dict[Any, tuple[Driver, ExitStack]] = {}
+    serving = clock, threading.get_ident()
+    _serving.append(serving)
+    try:
+        with ExitStack() as patches:
+            for patch in _PATCHES:
+                patches.enter_context(patch.applied())
+            yield
+    finally:
+        _serving.remove(serving)
 
+
+_serving: Final[list[tuple[VirtualClock, int]]] = []  # the clocks that are on, each with the thread of its test
+_driven: Final[dict[Any, tuple[Driver, ExitStack]]] = {}  # by portal
+
+
+def _entering(enter: Any) -> Any:
     @wraps(enter)
     async def open_portal(portal: Any) -> Any:
-        if active_clock() is not None:  # a portal of a loop that is on virtual time itself
+        if active_clock() is not None or not _serving:  # a portal of a loop that is on virtual time itself
             return await enter(portal)
+        clock, outside = _serving[-1]
 
         def cancel_body() -> None:
-            driven[portal][0].spawn(portal.stop, True)  # cancels what runs, so that whoever waits outside is told
+            _driven[portal][0].spawn(portal.stop, True)  # cancels what runs, so that whoever waits outside is told
 
         with ExitStack() as undo:
             undo.enter_context(drive_running_loop(clock, cancel_body))
@@ -61,41 +73,55 @@ def portals_on(clock: VirtualClock) -> Iterator[None]:
             assert driver is not None
             driver.threads.serve(outside)
             await enter(portal)
-            driven[portal] = driver, undo.pop_all()
+            _driven[portal] = driver, undo.pop_all()
         return portal
 
+    return open_portal
+
+
+def _leaving(exit_: Any) -> Any:
     @wraps(exit_)
     async def close_portal(portal: Any, *exception: Any) -> Any:
-        if portal not in driven:
+        if portal not in _driven:
             return await exit_(portal, *exception)
-        driver, undo = driven[portal]
+        driver, undo = _driven[portal]
         driver.threads.serve(None)  # from now on, whoever is outside waits for the end
         with undo:
             try:
                 return await exit_(portal, *exception)
             finally:
-                del driven[portal]
+                del _driven[portal]
 
+    return close_portal
+
+
+def _starting_soon(start_task_soon: Any) -> Any:
     @wraps(start_task_soon)
     def start_soon(portal: Any, *args: Any, **kwargs: Any) -> Any:
         future = start_task_soon(portal, *args, **kwargs)
-        if portal in driven:
-            _PortalFuture.become(future, driven[portal][0])
+        if portal in _driven:
+            _PortalFuture.become(future, _driven[portal][0])
         return future
 
+    return start_soon
+
+
+def _starting(start_task: Any) -> Any:
     @wraps(start_task)
     def start(portal: Any, func: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        if portal in driven:
-            func = _parking(driven[portal][0].threads, func)
+        if portal in _driven:
+            func = _parking(_driven[portal][0].threads, func)
         return start_task(portal, func, *args, **kwargs)
 
-    portal_class.__aenter__, portal_class.__aexit__ = open_portal, close_portal
-    portal_class.start_task_soon, portal_class.start_task = start_soon, start
-    try:
-        yield
-    finally:
-        portal_class.__aenter__, portal_class.__aexit__ = enter, exit_
-        portal_class.start_task_soon, portal_class.start_task = start_task_soon, start_task
+    return start
+
+
+_PATCHES: Final = (
+    SharedPatch(BlockingPortal, "__aenter__", _entering),
+    SharedPatch(BlockingPortal, "__aexit__", _leaving),
+    SharedPatch(BlockingPortal, "start_task_soon", _starting_soon),
+    SharedPatch(BlockingPortal, "start_task", _starting),
+)
 
 
 class _PortalFuture(Future[Any]):

@@ -19,13 +19,9 @@ from contextlib import ExitStack, contextmanager
 from functools import wraps
 from typing import Any, Final
 
-__all__ = ["Sockets", "name_of"]
+from pytest_streamrt.clock.patching import SharedPatch
 
-_WRITERS: Final = (
-    ("_SelectorSocketTransport", "write"),
-    ("_SelectorSocketTransport", "writelines"),
-    ("_SelectorDatagramTransport", "sendto"),
-)
+__all__ = ["Sockets", "name_of"]
 
 
 class Sockets:
@@ -86,26 +82,46 @@ class Sockets:
     @contextmanager
     def watched(self) -> Iterator[None]:
         """For the length of the block, note what is written to them."""
-        with ExitStack() as restore:
-            for class_name, method_name in _WRITERS:
-                owner = getattr(selector_events, class_name)
-                original = getattr(owner, method_name)
-                restore.callback(setattr, owner, method_name, original)
-                setattr(owner, method_name, self._noting(original))
-            yield
+        _watched[self._loop] = self
+        try:
+            with ExitStack() as patches:
+                for patch in _WRITERS:
+                    patches.enter_context(patch.applied())
+                yield
+        finally:
+            del _watched[self._loop]
 
-    def _noting(self, write: Any) -> Any:
-        @wraps(write)
-        def noting(transport: Any, *args: Any, **kwargs: Any) -> Any:
-            sock = transport.get_extra_info("socket")
-            if sock is not None and transport._loop is self._loop:
-                self._owed.add(sock.fileno())
-            return write(transport, *args, **kwargs)
-
-        return noting
+    def wrote(self, transport: Any) -> None:
+        """Something is being written to that transport's socket."""
+        sock = transport.get_extra_info("socket")
+        if sock is not None:
+            self._owed.add(sock.fileno())
 
     def _others(self) -> list[int]:
         return [fd for fd in self._registered if fd not in self._own and fd not in self._ours]
+
+
+_watched: Final[dict[Any, Sockets]] = {}
+
+
+def _noting(write: Any) -> Any:
+    @wraps(write)
+    def noting(transport: Any, *args: Any, **kwargs: Any) -> Any:
+        sockets = _watched.get(transport._loop)
+        if sockets is not None:
+            sockets.wrote(transport)
+        return write(transport, *args, **kwargs)
+
+    return noting
+
+
+_stream: Final[Any] = selector_events._SelectorSocketTransport  # type: ignore[attr-defined]
+_datagram: Final[Any] = selector_events._SelectorDatagramTransport  # type: ignore[attr-defined]
+_WRITERS: Final = (
+    SharedPatch(_stream, "write", _noting),
+    SharedPatch(_stream, "writelines", _noting),
+    SharedPatch(_datagram, "sendto", _noting),
+)
 
 
 def name_of(fd: int) -> str:

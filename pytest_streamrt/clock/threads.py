@@ -14,11 +14,13 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 from functools import wraps
-from typing import Any
+from typing import Any, Final
 
 from anyio._backends._asyncio import AsyncIOBackend
 
-__all__ = ["Threads", "anyio_threads"]
+from pytest_streamrt.clock.patching import SharedPatch
+
+__all__ = ["Threads", "anyio_threads", "is_blocked"]
 
 
 class Threads:
@@ -54,8 +56,7 @@ class Threads:
     @property
     def outside_blocked(self) -> bool:
         """Whether the thread outside waits for another thread, and not through anything that is seen here."""
-        frame = sys._current_frames().get(self._outside or 0)
-        return frame is not None and frame.f_code.co_filename == threading.__file__
+        return self._outside is not None and is_blocked(self._outside)
 
     def serve(self, outside: int | None) -> None:
         """The loop serves calls from the thread of that identity from now on, or from none."""
@@ -114,48 +115,72 @@ class Threads:
         return go_on
 
 
+def is_blocked(thread: int) -> bool:
+    """Whether that thread waits for another one, in a lock of Python's."""
+    frame = sys._current_frames().get(thread)
+    return frame is not None and frame.f_code.co_filename == threading.__file__
+
+
+Lend = Callable[[Callable[..., Any]], Callable[..., Any]]
+"""Gives a function that does the same, in a worker thread, on a loop's clock."""
+
+_watched: Final[dict[asyncio.AbstractEventLoop, tuple[Threads, Lend]]] = {}
+
+
 @contextmanager
-def anyio_threads(
-    loop: asyncio.AbstractEventLoop, threads: Threads, lend: Callable[[Callable[..., Any]], Callable[..., Any]]
-) -> Iterator[None]:
+def anyio_threads(loop: asyncio.AbstractEventLoop, threads: Threads, lend: Lend) -> Iterator[None]:
     """While the block runs, have anyio's worker threads of that loop counted, and their calls back into it.
 
     Args:
         loop: the loop.
         threads: where they are counted.
-        lend: gives a function that does the same, in a worker thread, on the loop's clock.
+        lend: what puts their work on the loop's clock.
     """
-    backend: Any = AsyncIOBackend
-    run_in_thread = backend.run_sync_in_worker_thread.__func__
-    run_from_thread = backend.run_async_from_thread.__func__
+    _watched[loop] = threads, lend
+    try:
+        with _RUN_IN_THREAD.applied(), _RUN_FROM_THREAD.applied():
+            yield
+    finally:
+        del _watched[loop]
 
-    @wraps(run_in_thread)
+
+def _counting_work(run_in_thread: Any) -> Any:
+    original = run_in_thread.__func__
+
+    @wraps(original)
     async def run_sync_in_worker_thread(cls: Any, func: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        if asyncio.get_running_loop() is not loop:
-            return await run_in_thread(cls, func, *args, **kwargs)
+        watched = _watched.get(asyncio.get_running_loop())
+        if watched is None:
+            return await original(cls, func, *args, **kwargs)
+        threads, lend = watched
         threads.started()
         try:
-            return await run_in_thread(cls, lend(func), *args, **kwargs)
+            return await original(cls, lend(func), *args, **kwargs)
         finally:
             threads.ended()
 
-    @wraps(run_from_thread)
+    return classmethod(run_sync_in_worker_thread)
+
+
+def _counting_calls(run_from_thread: Any) -> Any:
+    original = run_from_thread.__func__
+
+    @wraps(original)
     def run_async_from_thread(cls: Any, func: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         async def call(*arguments: Any) -> Any:
-            if asyncio.get_running_loop() is not loop:
+            watched = _watched.get(asyncio.get_running_loop())
+            if watched is None:
                 return await func(*arguments)
-            unpark = threads.park()
+            unpark = watched[0].park()
             try:
                 return await func(*arguments)
             finally:
                 unpark()  # before the thread can hear of it
 
-        return run_from_thread(cls, call, *args, **kwargs)
+        return original(cls, call, *args, **kwargs)
 
-    backend.run_sync_in_worker_thread = classmethod(run_sync_in_worker_thread)
-    backend.run_async_from_thread = classmethod(run_async_from_thread)
-    try:
-        yield
-    finally:
-        backend.run_sync_in_worker_thread = classmethod(run_in_thread)
-        backend.run_async_from_thread = classmethod(run_from_thread)
+    return classmethod(run_async_from_thread)
+
+
+_RUN_IN_THREAD: Final = SharedPatch(AsyncIOBackend, "run_sync_in_worker_thread", _counting_work)
+_RUN_FROM_THREAD: Final = SharedPatch(AsyncIOBackend, "run_async_from_thread", _counting_calls)

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final, Literal, Protocol, get_args
 
-from pytest_streamrt.clock.threads import Threads
+from pytest_streamrt.clock.threads import Threads, is_blocked
 from pytest_streamrt.errors import ClockError, VirtualTimeStuck
 
 __all__ = ["ClockOptions", "Driver", "LeakPolicy", "RealIO", "VirtualClock"]
@@ -280,6 +280,18 @@ class VirtualClock:
             "A worker thread or a peer that hangs.",
             "Give it a timeout of its own, or allow more: --streamrt-watchdog.",
         )
+
+    def wait_for_loop(self, woken: threading.Event) -> None:
+        """For drivers: block a worker thread that sleeps until the loop wakes it, unless that can never be."""
+        while not woken.wait(self.options.watchdog):
+            if self._driver is not None and is_blocked(self._driver.thread):
+                self.stuck(
+                    "deadlock: a worker thread sleeps on virtual time, and the loop's own thread is blocked",
+                    "The loop's thread waits for the worker, as ThreadPoolExecutor does when its block ends, and cannot move "
+                    "the time meanwhile.",
+                    "Await what the thread does before that.",
+                    here=True,
+                )
 
     def open_socket(self, which: str) -> None:
         """For drivers: the clock would jump while a socket is open, and the policy is that it must not."""

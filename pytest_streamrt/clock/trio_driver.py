@@ -29,6 +29,7 @@ from trio import _threads
 from trio._core import _run
 
 from pytest_streamrt.clock.current import is_clock_thread
+from pytest_streamrt.clock.patching import SharedPatch
 from pytest_streamrt.clock.tasks import describe
 from pytest_streamrt.clock.threads import Threads
 from pytest_streamrt.clock.timeline import NS, VirtualClock
@@ -202,7 +203,7 @@ class _TrioDriver(trio.abc.Clock, trio.abc.Instrument):
                 woken.set()
 
         self._token.run_sync_soon(trio.lowlevel.spawn_system_task, wake_later)
-        woken.wait()
+        self._clock.wait_for_loop(woken)
 
     def wake(self) -> None:
         self._token.run_sync_soon(_nothing)
@@ -279,43 +280,50 @@ def drive_trio(clock: VirtualClock, cancel_body: Callable[[], None]) -> Iterator
         cancel_body: cancels what the clock was switched on for. Called by the run, outside of any task.
     """
     runner: Any = _run.GLOBAL_RUN_CONTEXT.runner
-    module: Any = _run
     driver = _TrioDriver(clock, runner)
-    old = runner.clock, module._r, module._ALLOW_DETERMINISTIC_SCHEDULING
+    real_clock = runner.clock
     deadlines = _FairDeadlines(runner.deadlines)
     runner.clock, runner.deadlines = driver, deadlines
-    module._r, module._ALLOW_DETERMINISTIC_SCHEDULING = _InOrder(), False
+    _calling[runner] = driver.threads
     trio.lowlevel.add_instrument(driver)
     try:
-        with clock.driven_by(driver, cancel_body), _calls_from_threads(driver.threads):
+        with (
+            _CALLS_FROM_THREADS.applied(),
+            _SHUFFLED_BY.applied(),
+            _SHUFFLED_HOW.applied(),
+            clock.driven_by(driver, cancel_body),
+        ):
             yield
     finally:
         trio.lowlevel.remove_instrument(driver)
-        runner.clock, module._r, module._ALLOW_DETERMINISTIC_SCHEDULING = old
+        del _calling[runner]
+        runner.clock = real_clock
         runner.deadlines = _run.Deadlines()
         for deadline, scope in deadlines:
             runner.deadlines.add(deadline, scope)
 
 
-@contextmanager
-def _calls_from_threads(threads: Threads) -> Iterator[None]:
-    """While the block runs, count a worker thread that calls into the run as parked until it has its answer."""
-    call: Any = _threads.Run
-    original = call.unprotected_afn
+_calling: Final[dict[Any, Threads]] = {}  # by run
 
+
+def _counting_calls(original: Any) -> Any:
     @wraps(original)
     async def unprotected_afn(self: Any) -> Any:
+        threads = _calling.get(_run.GLOBAL_RUN_CONTEXT.runner)
+        if threads is None:
+            return await original(self)
         unpark = threads.park()
         try:
             return await original(self)
         finally:
             unpark()  # before the thread can hear of it
 
-    call.unprotected_afn = unprotected_afn
-    try:
-        yield
-    finally:
-        call.unprotected_afn = original
+    return unprotected_afn
+
+
+_CALLS_FROM_THREADS: Final = SharedPatch(_threads.Run, "unprotected_afn", _counting_calls)
+_SHUFFLED_BY: Final = SharedPatch(_run, "_r", lambda _: _InOrder())
+_SHUFFLED_HOW: Final = SharedPatch(_run, "_ALLOW_DETERMINISTIC_SCHEDULING", lambda _: False)
 
 
 class _OnSpawn(trio.abc.Instrument):

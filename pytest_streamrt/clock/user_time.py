@@ -9,13 +9,13 @@ What was imported by name before (``from time import monotonic``) is out of reac
 from __future__ import annotations
 
 import asyncio
-import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any, Final
 
 from pytest_streamrt.clock.current import active_clock, is_clock_thread
+from pytest_streamrt.clock.patching import SharedPatch
 from pytest_streamrt.clock.timeline import NS, VirtualClock
 
 __all__ = ["patched_time"]
@@ -24,9 +24,6 @@ _real: Final[dict[str, Callable[..., Any]]] = {
     name: getattr(time, name)
     for name in ("time", "time_ns", "monotonic", "monotonic_ns", "perf_counter", "perf_counter_ns", "sleep")
 }
-
-_lock: Final = threading.Lock()
-_patched = 0
 
 
 @contextmanager
@@ -37,29 +34,10 @@ def patched_time(clock: VirtualClock) -> Iterator[None]:
         return
     if clock.began_ns is None:
         clock.began_ns = (_real["time_ns"]() - clock.ns, _real["monotonic_ns"]() - clock.ns)
-    _patch()
-    try:
+    with ExitStack() as patches:
+        for patch in _PATCHES:
+            patches.enter_context(patch.applied())
         yield
-    finally:
-        _unpatch()
-
-
-def _patch() -> None:
-    global _patched  # noqa: PLW0603 - the module `time` is global, and so is whether it is patched
-    with _lock:
-        _patched += 1
-        if _patched == 1:
-            for name, replacement in _REPLACEMENTS.items():
-                setattr(time, name, replacement)
-
-
-def _unpatch() -> None:
-    global _patched  # noqa: PLW0603
-    with _lock:
-        _patched -= 1
-        if _patched == 0:
-            for name in _REPLACEMENTS:
-                setattr(time, name, _real[name])
 
 
 def _clock() -> tuple[VirtualClock, tuple[int, int]] | None:
@@ -110,12 +88,16 @@ def _sleep(seconds: float, /) -> None:
         found[0].sleep(seconds)
 
 
-_REPLACEMENTS: Final[dict[str, Callable[..., Any]]] = {
-    "time": _time,
-    "time_ns": _time_ns,
-    "monotonic": _monotonic,
-    "monotonic_ns": _monotonic_ns,
-    "perf_counter": _perf_counter,
-    "perf_counter_ns": _perf_counter_ns,
-    "sleep": _sleep,
-}
+def _patch(name: str, replacement: Callable[..., Any]) -> SharedPatch:
+    return SharedPatch(time, name, lambda _: replacement)
+
+
+_PATCHES: Final = (
+    _patch("time", _time),
+    _patch("time_ns", _time_ns),
+    _patch("monotonic", _monotonic),
+    _patch("monotonic_ns", _monotonic_ns),
+    _patch("perf_counter", _perf_counter),
+    _patch("perf_counter_ns", _perf_counter_ns),
+    _patch("sleep", _sleep),
+)

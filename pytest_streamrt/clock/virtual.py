@@ -8,13 +8,14 @@ import random
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from functools import wraps
+from functools import cache, wraps
 from typing import Any, Final
 
 import anyio
 
 from pytest_streamrt.clock.asyncio_driver import drive_asyncio
 from pytest_streamrt.clock.current import active_clock, is_clock_thread, lent, running_here
+from pytest_streamrt.clock.patching import SharedPatch
 from pytest_streamrt.clock.portal import drive_running_loop, portals_on
 from pytest_streamrt.clock.timeline import ClockOptions, RealIO, VirtualClock
 from pytest_streamrt.clock.user_time import patched_time
@@ -88,13 +89,20 @@ def _drive_this_loop(clock: VirtualClock) -> Iterator[None]:
 @contextmanager
 def _drive_loops_to_come(clock: VirtualClock) -> Iterator[None]:
     """In sync code: have the loops that are run in this thread follow the clock, each while it runs."""
-    loop_class: Any = asyncio.BaseEventLoop
-    run_forever = loop_class.run_forever
+    with ExitStack() as stack:
+        stack.enter_context(_RUN_FOREVER.applied())
+        if importlib.util.find_spec("trio") is not None:
+            stack.enter_context(_trio_run().applied())
+        stack.enter_context(_switched_on(clock))
+        yield
 
+
+def _asyncio_on_the_clock(run_forever: Any) -> Any:
     @wraps(run_forever)
     def run_driven(loop: asyncio.AbstractEventLoop) -> None:
         __tracebackhide__ = True
-        if not is_clock_thread() or active_clock() is not clock:
+        clock = active_clock() if is_clock_thread() else None
+        if clock is None:
             run_forever(loop)
             return
 
@@ -108,42 +116,34 @@ def _drive_loops_to_come(clock: VirtualClock) -> Iterator[None]:
         if clock.failure is not None and clock.failure is not failed_before:
             raise clock.failure  # and not that its tasks were cancelled
 
-    loop_class.run_forever = run_driven
-    try:
-        with _trio_runs_on(clock), _switched_on(clock):
-            yield
-    finally:
-        loop_class.run_forever = run_forever
+    return run_driven
 
 
-@contextmanager
-def _trio_runs_on(clock: VirtualClock) -> Iterator[None]:
-    if importlib.util.find_spec("trio") is None:
-        yield
-        return
+_RUN_FOREVER: Final = SharedPatch(asyncio.BaseEventLoop, "run_forever", _asyncio_on_the_clock)
+
+
+@cache
+def _trio_run() -> SharedPatch:
     import trio
 
-    run: Any = trio.run
+    def on_the_clock(run: Any) -> Any:
+        @wraps(run)
+        def run_driven(main: Callable[..., Any], *args: Any, **options: Any) -> Any:
+            clock = active_clock() if is_clock_thread() else None
+            if clock is None:
+                return run(main, *args, **options)
 
-    @wraps(run)
-    def run_driven(main: Callable[..., Any], *args: Any, **options: Any) -> Any:
-        if not is_clock_thread() or active_clock() is not clock:
-            return run(main, *args, **options)
+            @wraps(main)
+            async def driven(*arguments: Any) -> Any:
+                scope = trio.CancelScope()
+                with drive_running_loop(clock, scope.cancel), scope:
+                    return await main(*arguments)
 
-        @wraps(main)
-        async def on_the_clock(*arguments: Any) -> Any:
-            scope = trio.CancelScope()
-            with drive_running_loop(clock, scope.cancel), scope:
-                return await main(*arguments)
+            return run(driven, *args, **options)
 
-        return run(on_the_clock, *args, **options)
+        return run_driven
 
-    module: Any = trio
-    module.run = run_driven
-    try:
-        yield
-    finally:
-        module.run = run
+    return SharedPatch(trio, "run", on_the_clock)
 
 
 @contextmanager

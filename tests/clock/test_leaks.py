@@ -181,6 +181,19 @@ class TestAsyncio:
         assert "create_task" not in vars(loop)
 
 
+class TestUvloop:
+    """A loop that virtual time cannot drive."""
+
+    @pytest.fixture
+    def anyio_backend(self):
+        return "asyncio", {"use_uvloop": True}
+
+    async def test_a_task_that_still_runs_is_named(self):
+        with pytest.raises(LeftBehind, match="task vladimir: .*; made at test_leaks.py:"), no_task_leaks():
+            task = asyncio.create_task(wait_for_godot(), name="vladimir")
+        task.cancel()
+
+
 class TestTrio:
     """What only trio has."""
 

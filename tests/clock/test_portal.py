@@ -5,11 +5,13 @@ from __future__ import annotations
 import threading
 import time
 from concurrent.futures import CancelledError, wait
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 
 import anyio
 import anyio.from_thread
+import anyio.to_thread
 import pytest
+from anyio.from_thread import BlockingPortal
 from starlette.applications import Starlette
 from starlette.background import BackgroundTask
 from starlette.responses import PlainTextResponse, StreamingResponse
@@ -152,3 +154,22 @@ def test_a_thread_outside_that_waits_for_something_else_does_not_hang_for_ever(b
             future = portal.start_task_soon(sleeper)
             future.add_done_callback(lambda _: done.set())
             assert done.wait(PATIENCE)
+
+
+def test_portals_may_end_in_any_order(backend):
+    before = {
+        name: getattr(BlockingPortal, name) for name in ("__aenter__", "__aexit__", "start_task_soon", "start_task")
+    }
+    with virtual_time() as clock:
+        first = anyio.from_thread.start_blocking_portal(backend)
+        second = anyio.from_thread.start_blocking_portal(backend)
+        portal = first.__enter__()
+        portal.call(anyio.sleep, 1)
+        with ExitStack() as stack:
+            other = stack.enter_context(second)
+            other.call(anyio.sleep, 1)
+            first.__exit__(None, None, None)
+            other.call(anyio.to_thread.run_sync, time.sleep, 1)
+        assert clock.now == 3
+
+    assert {name: getattr(BlockingPortal, name) for name in before} == before

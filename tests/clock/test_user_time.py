@@ -16,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_streamrt import VirtualTimeStuck, virtual_time
+from pytest_streamrt.clock import ClockOptions, VirtualClock
 
 pytestmark = pytest.mark.anyio
 
@@ -207,6 +208,21 @@ class TestAsyncio:
             assert await asyncio.get_running_loop().run_in_executor(None, work) == 4.0
             assert await asyncio.get_running_loop().run_in_executor(executor, work) == 6.0
             assert clock.now == 6
+
+    async def test_a_thread_that_nobody_waits_for_does_not_sleep_for_ever(self):
+        with ThreadPoolExecutor(1) as executor:
+            with virtual_time():
+                asyncio.get_running_loop().run_in_executor(executor, time.sleep, 1_000_000)
+                await asyncio.get_running_loop().run_in_executor(None, time.sleep, 1)
+            behind_it = executor.submit(int)  # in the one thread there is
+            assert behind_it.result() == 0
+
+    async def test_a_thread_that_blocks_the_loop_and_waits_for_it_is_a_deadlock(self):
+        with pytest.raises(VirtualTimeStuck, match="a worker thread sleeps on virtual time, and the loop's own thread"):
+            with virtual_time(clock=VirtualClock(ClockOptions(watchdog=0.05))), ThreadPoolExecutor(1) as executor:
+                work = asyncio.get_running_loop().run_in_executor(executor, time.sleep, 1)
+        with pytest.raises(VirtualTimeStuck):
+            await work
 
     async def test_another_process_is_left_alone(self):
         with virtual_time() as clock, ProcessPoolExecutor(max_workers=1) as executor:
