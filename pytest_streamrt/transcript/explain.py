@@ -14,6 +14,7 @@ from pytest_streamrt.events.types import (
     InferenceFailure,
     ItemCompleted,
     Mark,
+    ProviderEvent,
     ReasoningDelta,
     RefusalDelta,
     Signal,
@@ -31,6 +32,7 @@ _WIDTH: Final = 100  # characters of one event shown
 
 def show_event(event: Event) -> str:
     """An event in a few words, without its time."""
+    choice = f" (choice {number})" if (number := getattr(event, "choice", 0)) else ""
     match event:
         case TextDelta() | ReasoningDelta() | RefusalDelta():
             shown = f"{event.type} {event.text!r}"
@@ -52,11 +54,13 @@ def show_event(event: Event) -> str:
             shown = f"exchange.opened {event.method} {event.url} -> {event.status}"
         case ExchangeClosed():
             shown = f"exchange.closed ({event.how}, {event.unread_chunks} chunks unread)"
+        case ProviderEvent():
+            shown = f"provider.event {event.name!r} {event.data!r}"
         case Mark():
             shown = f"mark {event.name!r}"
         case _:
             shown = event.type
-    return shown if len(shown) <= _WIDTH else f"{shown[:_WIDTH]}…"
+    return (shown if len(shown) <= _WIDTH else f"{shown[:_WIDTH]}…") + choice
 
 
 def explain(source: str, events: Sequence[Event], at: int, expected: str, got: str) -> str:

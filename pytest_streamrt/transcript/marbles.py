@@ -6,6 +6,7 @@ passes, ``~`` deltas keep coming, ``( )`` things of one instant, ``|`` it comple
 
 from __future__ import annotations
 
+import math
 import string
 import unicodedata
 from collections import defaultdict
@@ -57,7 +58,7 @@ def draw_marbles(events: Sequence[Event], frame: float | None = None) -> str:
     """
     marbles = _marbles(events)
     if not marbles:
-        return "(nothing happened)"
+        return "(nothing was said)" if events else "(nothing happened)"
     instants = sorted({marble.first_ns for marble in marbles} | {marble.last_ns for marble in marbles})
     sources = list(dict.fromkeys(marble.source for marble in marbles))
     cells = _cells(marbles)
@@ -126,7 +127,7 @@ def _cells(marbles: Sequence[_Marble]) -> dict[tuple[str, int], str]:
 def _gaps(instants: Sequence[int], signs: int, frame: float | None) -> list[int]:
     """Columns of waiting before each instant, where signs take up so many."""
     waits = [later - earlier for earlier, later in pairwise(instants)]
-    if frame is not None and not frame > 0:
+    if frame is not None and not 0 < frame < math.inf:
         msg = f"marbles(frame={frame}): a column takes a time in seconds above 0"
         raise ValueError(msg)
     if frame is not None:

@@ -23,12 +23,14 @@ class Told(NamedTuple):
 
     Attributes:
         event: the event.
+        origin: who numbered it.
         story: the inference, or the exchange, that it is of, if any.
         at_hand: the inference that it is of, or else the last one of its source to start before it, if any.
         began_ns: when the inference at hand started.
     """
 
     event: Event
+    origin: object
     story: Story | None
     at_hand: Story | None
     began_ns: int | None
@@ -54,7 +56,7 @@ def told(logged: Iterable[tuple[object, Event]], source: str) -> list[Told]:
             began.setdefault(story, nanoseconds(event))
             last = story
         at_hand = story or last
-        result.append(Told(event, story, at_hand, began.get(at_hand) if at_hand is not None else None))
+        result.append(Told(event, origin, story, at_hand, began.get(at_hand) if at_hand is not None else None))
     return result
 
 

@@ -75,6 +75,19 @@ async def test_only_one_way_to_compare_text_can_be_given():
         transcript.expect("bot").text("Hello", contains="H")
 
 
+@pytest.mark.parametrize("step", ["text", "reasoning", "refusal"])
+@pytest.mark.parametrize(
+    ("exact", "options"), [([""], {}), ([], {"contains": ""}), ([], {"matches": ""}), ([], {"matches": re.compile("")})]
+)
+async def test_empty_speech_is_refused_for_it_would_say_nothing(step, exact, options):
+    transcript = await say(script(reasoning("a"), "b", refusal("c")))
+
+    with pytest.raises(TranscriptError, match=rf"empty {step} says nothing"):
+        getattr(transcript.expect("bot"), step)(*exact, **options)
+
+    assert transcript.unfinished() == []
+
+
 async def test_reasoning_text_refusal_and_tools_are_consumed_in_their_order():
     transcript = await say(
         script(
@@ -223,6 +236,26 @@ async def test_since_a_mark_only_what_follows_counts():
     transcript.expect("bot", since=mark).text("b", within=1).completed().nothing_more()
     with pytest.raises(TranscriptError, match="is no mark of this transcript"):
         transcript.expect("bot", since=Transcript().mark("elsewhere"))
+
+
+async def test_that_nothing_followed_a_mark_can_be_expected():
+    transcript = await say(script("a"))
+    mark = transcript.mark("over")
+
+    transcript.expect("bot", since=mark).nothing_more()
+    with pytest.raises(AssertionError, match="got: nothing more"):
+        transcript.expect("bot", since=mark).text("a")
+    with pytest.raises(AssertionError, match="nothing came from 'bott'"):
+        transcript.expect("bott", since=mark)
+
+
+async def test_what_does_not_count_is_passed_over_up_to_the_end_of_a_step_and_no_further():
+    transcript = await say(script("a", usage(1, 2), "b"))
+
+    with pytest.raises(AssertionError, match="got: inference.completed"):
+        transcript.expect("bot").text("ab").where(lambda event: event.type == "usage")
+    chain = transcript.expect("bot").deltas(1).where(lambda event: event.type == "usage").text("b")
+    chain.where(lambda event: event.type == "item.completed").completed().nothing_more()
 
 
 async def test_an_unknown_source_is_named_with_those_there_are():

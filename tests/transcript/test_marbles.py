@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pytest_streamrt import Agent, Environment, FakeModel, Transcript, disconnect, pause, script
-from tests.transcript.scenes import say
+from tests.transcript.scenes import exchange, say
 
 pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time]
 
@@ -88,6 +88,13 @@ async def test_wide_names_are_aligned():
 
 async def test_nothing_is_nothing():
     assert Transcript().marbles() == "(nothing happened)"
+
+
+async def test_a_transcript_in_which_nothing_was_said_does_not_claim_that_nothing_happened():
+    transcript = Transcript()
+    exchange(transcript, ("GET", "https://api.example/v1/models"), chunks=[b"{}"])
+
+    assert transcript.marbles() == "(nothing was said)"
 
 
 @pytest.mark.parametrize("frame", [0, -1])
