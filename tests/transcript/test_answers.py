@@ -65,7 +65,11 @@ async def test_a_room_in_whose_test_plain_requests_are_made_is_lawful(tmp_path):
 
     class AsyncNetwork(Network):
         async def handle_async(self, library, transport, request, forward):
-            return library.Response(200, json={"data": []}, request=request)
+            class Body(library.AsyncByteStream):
+                async def __aiter__(self):
+                    yield b'{"data": []}'
+
+            return library.Response(200, headers=JSON, stream=Body(), request=request)
 
     transcript = Transcript()
     with intercept(AsyncNetwork()), use_cassette(tmp_path / "x.jsonl", record="rewrite", transcript=transcript):
@@ -74,6 +78,7 @@ async def test_a_room_in_whose_test_plain_requests_are_made_is_lawful(tmp_path):
             pass
 
     assert {"http", "looker"} <= set(transcript.sources)
+    assert [each.how for each in transcript.exchanges] == ["complete", "complete"]
     transcript.assert_lawful()
     assert "http" not in transcript.marbles()
 
