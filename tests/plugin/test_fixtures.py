@@ -14,8 +14,20 @@ HEAD = """
 """
 
 
-def test_the_story_of_the_project_runs_as_it_is_written(project):
-    project.write("""
+@pytest.mark.parametrize(
+    ("marks", "options", "passed"),
+    [
+        ("pytest.mark.anyio, ", [], 2),
+        ("pytest.mark.asyncio, ", [], 1),
+        ("pytest.mark.asyncio(loop_scope='session'), ", [], 1),
+        ("", ["--asyncio-mode=auto"], 1),
+        ("pytest.mark.anyio, ", ["-n", "2"], 2),
+    ],
+    ids=["anyio", "pytest-asyncio", "one loop for all", "auto", "xdist"],
+)
+def test_the_story_of_the_project_runs_as_it_is_written(marks, options, passed, project):
+    project.write(
+        """
         import pytest
         from pytest_streamrt import Agent, FakeModel, script
 
@@ -49,9 +61,10 @@ def test_the_story_of_the_project_runs_as_it_is_written(project):
             ).nothing_more()
             transcript.expect("reviewer").text(contains="rollback").completed().nothing_more()
             transcript.assert_lawful()
-    """)
+    """.replace("pytest.mark.anyio, ", marks)
+    )
 
-    project.run().assert_outcomes(passed=2)
+    project.run(*options).assert_outcomes(passed=passed)
 
 
 def test_a_chain_without_an_end_fails_the_test_and_is_named_by_its_line(project):
