@@ -12,37 +12,11 @@ import openai
 import pytest
 
 from pytest_streamrt import Transcript, VirtualTimeStuck, use_cassette, virtual_time
+from tests.cassette.written import URL, answered, cassette, failed
 
 pytestmark = pytest.mark.anyio
 
-URL = "https://api.example/v1/chat/completions"
 LIBRARIES = pytest.mark.parametrize("library", [httpx, httpx2])
-SSE = [["content-type", "text/event-stream"]]
-
-
-def cassette(path, *exchanges, body=""):
-    """Write a cassette. Each exchange is its lines, without their ids; the first one is the request, with that body."""
-    lines = [{"cassette": "pytest-streamrt", "version": 1}]
-    for number, exchange in enumerate(exchanges, start=1):
-        request = {"method": "POST", "url": URL, "headers": [], "text": body}
-        lines.append({"id": number, "at": exchange[0]["at"], "request": request})
-        lines += [{"id": number, **line} for line in exchange[1:]]
-    path = path / "written.jsonl"
-    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
-    return path
-
-
-def answered(*chunks, first=0.1, every=0.1, status=200, headers=SSE):
-    """An exchange whose head comes after `first` seconds, and its chunks `every` so many seconds from then on."""
-    lines = [{"at": 0.0}, {"at": first, "response": {"status": status, "headers": headers}}]
-    lines += [{"at": round(first + every * n, 6), "text": text} for n, text in enumerate(chunks, start=1)]
-    return [*lines, {"at": lines[-1]["at"], "end": "complete"}]
-
-
-def failed(error, at):
-    """An exchange in which that error came instead of a response."""
-    how = "timeout" if "Timeout" in error else "failed"
-    return [{"at": 0.0}, {"at": at, "end": how, "error": [error, "it was so when it was recorded"]}]
 
 
 @pytest.fixture
