@@ -4,9 +4,9 @@ The loop is the one that already runs the test, whoever made it; it is changed i
 seam is what a loop asks of the world: the time (`loop.time`), and to sleep until something happens (`selector.select`).
 A loop only sleeps when it has nothing to run, so that is the moment to grant a turn, or else to jump.
 
-Private names used: `loop._selector`, `loop._scheduled`, `loop._clock_resolution`, `TimerHandle._when`,
-`TimerHandle._scheduled`, `loop._check_closed`. `tests/clock/test_private_surface.py` says so when a release moves one.
-What is used of anyio's is in `threads`.
+Private names used: `loop._selector`, `loop._ssock`, `loop._scheduled`, `loop._clock_resolution`, `loop._check_closed`,
+`TimerHandle._when`, `TimerHandle._scheduled`, and the methods in `_WRITERS` of two classes of `asyncio.selector_events`.
+`tests/clock/test_private_surface.py` says so when a release moves one. What is used of anyio's is in `threads`.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import heapq
 import itertools
 import math
 import threading
+from asyncio import selector_events
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -24,6 +25,7 @@ from functools import wraps
 from typing import TYPE_CHECKING, Any, Final
 
 from pytest_streamrt.clock.current import is_clock_thread, lent
+from pytest_streamrt.clock.patching import SharedPatch
 from pytest_streamrt.clock.sockets import Sockets, name_of
 from pytest_streamrt.clock.tasks import describe
 from pytest_streamrt.clock.threads import Threads, anyio_threads
@@ -65,7 +67,7 @@ class _AsyncioDriver:
         self._turns: deque[asyncio.Future[None]] = deque()
         self._settlers: deque[asyncio.Future[None]] = deque()
         self._real_select: Callable[[float | None], list[Any]] = loop._selector.select
-        self.sockets = Sockets(loop)
+        self.sockets = Sockets(loop._selector.get_map(), loop._ssock.fileno())
         self._busy = 0
         self._real_executor: Callable[..., Any] = loop.run_in_executor
         # The runner's own, and fixtures'. A loop that is about to be run has none of these.
@@ -319,7 +321,7 @@ def drive_asyncio(
         ):
             setattr(owner, name, getattr(driver, name))
             restore.callback(delattr, owner, name)
-        restore.enter_context(driver.sockets.watched())
+        restore.enter_context(_writes_noted(loop, driver.sockets))
         restore.enter_context(anyio_threads(loop, driver.threads, driver.lend))
         try:
             with clock.driven_by(driver, lambda: loop.call_soon(cancel_body)):
@@ -329,6 +331,43 @@ def drive_asyncio(
             restore.close()
             loop._clock_resolution = resolution
             driver.shift_timers(real_time() - driver.time())
+
+
+_writing: Final[dict[Any, Sockets]] = {}  # by loop
+
+
+@contextmanager
+def _writes_noted(loop: Any, sockets: Sockets) -> Iterator[None]:
+    """While the block runs, that account is told of what is written to the loop's sockets."""
+    _writing[loop] = sockets
+    try:
+        with ExitStack() as patches:
+            for patch in _WRITERS:
+                patches.enter_context(patch.applied())
+            yield
+    finally:
+        del _writing[loop]
+
+
+def _noting(write: Any) -> Any:
+    @wraps(write)
+    def noting(transport: Any, *args: Any, **kwargs: Any) -> Any:
+        sockets = _writing.get(transport._loop)
+        sock = transport.get_extra_info("socket") if sockets is not None else None
+        if sockets is not None and sock is not None:
+            sockets.wrote(sock.fileno())
+        return write(transport, *args, **kwargs)
+
+    return noting
+
+
+_stream: Final[Any] = selector_events._SelectorSocketTransport  # type: ignore[attr-defined]
+_datagram: Final[Any] = selector_events._SelectorDatagramTransport  # type: ignore[attr-defined]
+_WRITERS: Final = (
+    SharedPatch(_stream, "write", _noting),
+    SharedPatch(_stream, "writelines", _noting),
+    SharedPatch(_datagram, "sendto", _noting),
+)
 
 
 def _nothing() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
 from collections.abc import Iterator
@@ -70,6 +71,14 @@ def running_here(clock: VirtualClock) -> Iterator[None]:
 def is_clock_thread() -> bool:
     """Whether a virtual clock runs in this thread itself, and not in the one that sent it to work."""
     return threading.get_ident() in _running
+
+
+def asyncio_loop_here() -> asyncio.AbstractEventLoop | None:
+    """The asyncio loop that runs in this thread, if one does."""
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
 
 
 def now_ns() -> int:

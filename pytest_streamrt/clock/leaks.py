@@ -16,6 +16,7 @@ from functools import wraps
 from typing import Any, Final
 from weakref import WeakKeyDictionary
 
+from pytest_streamrt.clock.current import asyncio_loop_here
 from pytest_streamrt.clock.tasks import describe, where_called
 from pytest_streamrt.errors import LeftBehind
 
@@ -80,7 +81,7 @@ class LeakWatch:
             from pytest_streamrt.clock.trio_driver import on_spawn
 
             return on_spawn(self._spawned)
-        loop = asyncio._get_running_loop()
+        loop = asyncio_loop_here()
         return ExitStack() if loop is None else self._watch_loop(loop)
 
     @contextmanager

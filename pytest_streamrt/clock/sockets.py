@@ -5,34 +5,31 @@ before each jump would make an hour of streaming beside one idle connection to a
 when it is new, when something was written to it or it is still connecting, and after it has said something; it stops
 counting when it has been quiet for the settle time. An answer that is *owed* never stops counting.
 
-Private names used: `loop._selector`, `loop._ssock`, and the methods in `_WRITERS` of two classes of
-`asyncio.selector_events`. `tests/clock/test_private_surface.py` says so when a release moves one.
+This file only keeps the account; what it is told, and where from, is the driver's business.
 """
 
 from __future__ import annotations
 
 import selectors
 import socket
-from asyncio import selector_events
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
-from functools import wraps
-from typing import Any, Final
-
-from pytest_streamrt.clock.patching import SharedPatch
+from collections.abc import Iterable, Mapping
 
 __all__ = ["Sockets", "name_of"]
 
 
 class Sockets:
-    """The sockets of one loop, by file descriptor, from when its clock became virtual."""
+    """The sockets of one loop, by file descriptor, from when its clock became virtual.
 
-    def __init__(self, loop: Any) -> None:
-        self._loop = loop
-        self._registered: Mapping[int, selectors.SelectorKey] = loop._selector.get_map()
-        self._own = {loop._ssock.fileno()}  # through which other threads wake the loop
-        self._known = set(self._registered)
-        self._quiet = set(self._registered)
+    Args:
+        registered: those that are registered with the loop's selector, as that changes.
+        own: the loop's own, which does not count.
+    """
+
+    def __init__(self, registered: Mapping[int, selectors.SelectorKey], own: int) -> None:
+        self._registered = registered
+        self._own = {own}  # through which other threads wake the loop
+        self._known = set(registered)
+        self._quiet = set(registered)
         self._ours: set[int] = set()
         self._owed: set[int] = set()
 
@@ -79,49 +76,12 @@ class Sockets:
         """None of them has said anything for the settle time."""
         self._quiet |= self._known
 
-    @contextmanager
-    def watched(self) -> Iterator[None]:
-        """For the length of the block, note what is written to them."""
-        _watched[self._loop] = self
-        try:
-            with ExitStack() as patches:
-                for patch in _WRITERS:
-                    patches.enter_context(patch.applied())
-                yield
-        finally:
-            del _watched[self._loop]
-
-    def wrote(self, transport: Any) -> None:
-        """Something is being written to that transport's socket."""
-        sock = transport.get_extra_info("socket")
-        if sock is not None:
-            self._owed.add(sock.fileno())
+    def wrote(self, fd: int) -> None:
+        """Something is being written to that one."""
+        self._owed.add(fd)
 
     def _others(self) -> list[int]:
         return [fd for fd in self._registered if fd not in self._own and fd not in self._ours]
-
-
-_watched: Final[dict[Any, Sockets]] = {}
-
-
-def _noting(write: Any) -> Any:
-    @wraps(write)
-    def noting(transport: Any, *args: Any, **kwargs: Any) -> Any:
-        sockets = _watched.get(transport._loop)
-        if sockets is not None:
-            sockets.wrote(transport)
-        return write(transport, *args, **kwargs)
-
-    return noting
-
-
-_stream: Final[Any] = selector_events._SelectorSocketTransport  # type: ignore[attr-defined]
-_datagram: Final[Any] = selector_events._SelectorDatagramTransport  # type: ignore[attr-defined]
-_WRITERS: Final = (
-    SharedPatch(_stream, "write", _noting),
-    SharedPatch(_stream, "writelines", _noting),
-    SharedPatch(_datagram, "sendto", _noting),
-)
 
 
 def name_of(fd: int) -> str:

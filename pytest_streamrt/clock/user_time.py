@@ -8,13 +8,12 @@ What was imported by name before (``from time import monotonic``) is out of reac
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any, Final
 
-from pytest_streamrt.clock.current import active_clock, is_clock_thread
+from pytest_streamrt.clock.current import active_clock, asyncio_loop_here, is_clock_thread
 from pytest_streamrt.clock.patching import SharedPatch
 from pytest_streamrt.clock.timeline import NS, VirtualClock
 
@@ -45,7 +44,7 @@ def _clock() -> tuple[VirtualClock, tuple[int, int]] | None:
     clock = active_clock()
     if clock is None or clock.began_ns is None:
         return None
-    if not is_clock_thread() and asyncio._get_running_loop() is not None:
+    if not is_clock_thread() and asyncio_loop_here() is not None:
         return None  # a loop that a worker thread runs by itself: it waits in real time, and must see that pass
     return clock, clock.began_ns
 

@@ -14,7 +14,7 @@ from typing import Any, Final
 import anyio
 
 from pytest_streamrt.clock.asyncio_driver import drive_asyncio
-from pytest_streamrt.clock.current import active_clock, is_clock_thread, lent, running_here
+from pytest_streamrt.clock.current import active_clock, asyncio_loop_here, is_clock_thread, lent, running_here
 from pytest_streamrt.clock.patching import SharedPatch
 from pytest_streamrt.clock.portal import drive_running_loop, portals_on
 from pytest_streamrt.clock.timeline import ClockOptions, RealIO, VirtualClock
@@ -76,7 +76,7 @@ def _a_loop_runs_here() -> bool:
     trio = sys.modules.get("trio")
     if trio is not None and trio.lowlevel.in_trio_run():
         return True
-    return asyncio._get_running_loop() is not None
+    return asyncio_loop_here() is not None
 
 
 @contextmanager

@@ -25,9 +25,7 @@ def loop():
 
 @pytest.mark.parametrize("name", ["_selector", "_scheduled", "_clock_resolution", "_check_closed", "_ssock"])
 def test_an_asyncio_loop_has(loop, name):
-    assert hasattr(loop, name), (
-        f"asyncio's loops no longer have {name}; see clock/asyncio_driver.py and clock/sockets.py"
-    )
+    assert hasattr(loop, name), f"asyncio's loops no longer have {name}; see clock/asyncio_driver.py"
 
 
 def test_an_asyncio_loop_asks_its_selector_to_wait(loop):
@@ -52,7 +50,7 @@ def test_an_asyncio_timer_has(loop, name):
     ],
 )
 def test_asyncio_transports_have(owner, name):
-    assert callable(getattr(owner, name, None)), f"{owner.__name__} no longer has {name}; see clock/sockets.py"
+    assert callable(getattr(owner, name, None)), f"{owner.__name__} no longer has {name}; see clock/asyncio_driver.py"
 
 
 def test_a_future_of_threads_keeps_those_who_wait_for_it():
