@@ -50,6 +50,8 @@ class Sockets:
         Args:
             live: whether a request of ours is on a real socket. Then new ones are its own, and it waits for them itself.
         """
+        if len(self._registered) == len(self._own) == len(self._known):
+            return  # none before, and none now
         registered = set(self._registered)
         if registered == self._known:
             return
