@@ -173,21 +173,19 @@ def test_what_a_test_leaves_behind(policy, outcomes, project):
 def test_a_race_with_a_socket_is_warned_of(project):
     project.write("""
         import asyncio
+        import socket
         import pytest
 
-        @pytest.mark.virtual_time(leaked_tasks="ignore")
+        @pytest.mark.virtual_time
         async def test_it():
-            async def never(reader, writer):
-                await asyncio.sleep(1000)
-
-            async with await asyncio.start_server(never, "127.0.0.1", 0) as server:
-                reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+            with socket.create_server(("127.0.0.1", 0)) as nobody_at_home:
+                reader, writer = await asyncio.open_connection(*nobody_at_home.getsockname())
                 writer.write(b"hello")
                 with pytest.raises(TimeoutError):
                     async with asyncio.timeout(1):
                         await reader.read()
-                writer.transport.abort()
-                await asyncio.sleep(1)
+                writer.close()
+                await writer.wait_closed()
     """)
 
     result = project.run("--asyncio-mode=auto", "-W", "default")
