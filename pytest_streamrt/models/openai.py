@@ -18,6 +18,7 @@ from pytest_streamrt.events.items import FunctionCall, FunctionCallOutput, Item,
 from pytest_streamrt.events.types import Event, InferenceFailure
 from pytest_streamrt.providers import dialect
 from pytest_streamrt.runtime.context import ModelContext
+from pytest_streamrt.runtime.tools import Tool
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
@@ -44,15 +45,25 @@ class _OpenAIModel:
         self.model = model
         self.options = options
 
-    def _request(self, context: ModelContext) -> Any:
+    def _options(self, tools: Sequence[Tool]) -> dict[str, Any]:
+        """The options of the user's, and the agent's tools after those that are among them."""
+        if not tools:
+            return self.options
+        return {**self.options, "tools": [*self.options.get("tools", ()), *map(self._tool, tools)]}
+
+    @staticmethod
+    def _tool(tool: Tool) -> dict[str, Any]:
+        """A tool in the API's words."""
+        raise NotImplementedError
+
+    def _request(self, context: ModelContext, tools: Sequence[Tool]) -> Any:
         """The call that asks the API: an async context manager that gives the raw response."""
         raise NotImplementedError
 
-    async def stream(self, context: ModelContext, tools: Sequence[Any]) -> AsyncIterator[Event]:
+    async def stream(self, context: ModelContext, tools: Sequence[Tool]) -> AsyncIterator[Event]:
         """Ask the API, and give its answer as events. See `pytest_streamrt.runtime.Model`."""
-        del tools
         decoder = dialect(self._dialect).decoder()
-        request = self._request(context)
+        request = self._request(context, tools)
         if not hasattr(request, "__aenter__"):
             msg = f"{type(self).__name__} needs an async client, such as AsyncOpenAI(); this one is {self.client!r}"
             raise TypeError(msg)
@@ -91,8 +102,12 @@ class OpenAIChatModel(_OpenAIModel):
 
     _dialect = "openai.chat"
 
-    def _request(self, context: ModelContext) -> Any:
-        options = {"stream_options": {"include_usage": True}, **self.options}
+    @staticmethod
+    def _tool(tool: Tool) -> dict[str, Any]:
+        return {"type": "function", "function": _function(tool)}
+
+    def _request(self, context: ModelContext, tools: Sequence[Tool]) -> Any:
+        options = {"stream_options": {"include_usage": True}, **self._options(tools)}
         create: Any = self.client.chat.completions.with_streaming_response.create
         return create(model=self.model, messages=chat_messages(context.items), stream=True, **options)
 
@@ -102,9 +117,19 @@ class OpenAIResponsesModel(_OpenAIModel):
 
     _dialect = "openai.responses"
 
-    def _request(self, context: ModelContext) -> Any:
+    @staticmethod
+    def _tool(tool: Tool) -> dict[str, Any]:
+        # Strict is that API's default, and takes only some schemas; arguments are checked before a tool runs in any case.
+        return {"type": "function", **_function(tool), "strict": False}
+
+    def _request(self, context: ModelContext, tools: Sequence[Tool]) -> Any:
         create: Any = self.client.responses.with_streaming_response.create
-        return create(model=self.model, input=responses_input(context.items), stream=True, **self.options)
+        return create(model=self.model, input=responses_input(context.items), stream=True, **self._options(tools))
+
+
+def _function(tool: Tool) -> dict[str, Any]:
+    described = {"description": tool.description} if tool.description else {}
+    return {"name": tool.name, **described, "parameters": tool.parameters}
 
 
 def chat_messages(items: Sequence[Item]) -> list[dict[str, Any]]:

@@ -8,6 +8,7 @@ from pytest_streamrt.runtime.context import ModelContext
 from pytest_streamrt.runtime.environment import Environment, EventLog
 from pytest_streamrt.runtime.inference import Inference, Outcome
 from pytest_streamrt.runtime.participant import Observer, Participant
+from pytest_streamrt.runtime.tools import Tool, report_progress
 
 __all__ = [
     "Agent",
@@ -19,4 +20,6 @@ __all__ = [
     "Observer",
     "Outcome",
     "Participant",
+    "Tool",
+    "report_progress",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from typing import Any, Protocol
 
 from pytest_streamrt.events.items import Message
@@ -12,6 +12,7 @@ from pytest_streamrt.runtime.context import ModelContext
 from pytest_streamrt.runtime.inference import Inference
 from pytest_streamrt.runtime.participant import Participant
 from pytest_streamrt.runtime.source import check_model
+from pytest_streamrt.runtime.tools import Tool, make_tools
 
 __all__ = ["Agent", "Model"]
 
@@ -19,11 +20,12 @@ __all__ = ["Agent", "Model"]
 class Model(Protocol):
     """Anything that answers a context with a stream of events, as an async generator does."""
 
-    def stream(self, context: ModelContext, tools: Sequence[Any]) -> AsyncIterator[Event]:
+    def stream(self, context: ModelContext, tools: Sequence[Tool]) -> AsyncIterator[Event]:
         """Answer, event by event: deltas, finished items, usage, and `inference.completed` or `inference.failed`.
 
         The iterator is closed by ``aclose()``, where it has one, as soon as nobody listens any more. Items that it
         leaves unfinished are finished from their deltas, and ending without a terminal event counts as completed.
+        Where it has called tools, it is asked again, with their answers in the context.
         """
         ...
 
@@ -35,12 +37,29 @@ class Agent(Participant):
         name: what the room and its transcript call it.
         model: what answers; see `Model`.
         context: what the model is given to go on from; an empty one of its own by default.
+        tools: functions that the model may call, each a `Tool` or made one. Without any, its calls are items like any
+            others, and nothing is run.
+        tool_timeout: seconds that a tool may run; None for as long as it takes.
+        max_rounds: how often the model may be asked within one inference, at least 1; calling tools in each of them fails
+            the inference, as "limit".
+        max_parallel_tools: how many tools of one inference may run at once, at least 1; others wait, in order.
 
     Raises:
-        TypeError: the model is none, or the context is no `ModelContext`.
+        TypeError: the model is none, the context is no `ModelContext`, or a tool can be none.
+        ValueError: two tools have the same name, or a limit is too low.
     """
 
-    def __init__(self, name: str, model: Model, context: ModelContext | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        model: Model,
+        context: ModelContext | None = None,
+        tools: Iterable[Callable[..., Any] | Tool] = (),
+        *,
+        tool_timeout: float | None = None,
+        max_rounds: int = 10,
+        max_parallel_tools: int = 8,
+    ) -> None:
         super().__init__(name)
         check_model(model, f"{type(self).__name__}({name!r})")
         if not isinstance(context, ModelContext | None):
@@ -48,6 +67,11 @@ class Agent(Participant):
             raise TypeError(msg)
         self.model = model
         self.context = context if context is not None else ModelContext()
+        whose = f"{type(self).__name__}({name!r})"
+        self.tools = make_tools(tools, whose)
+        self.tool_timeout = _check_seconds(tool_timeout, f"{whose}: tool_timeout")
+        self.max_rounds = _check_count(max_rounds, f"{whose}: max_rounds")
+        self.max_parallel_tools = _check_count(max_parallel_tools, f"{whose}: max_parallel_tools")
 
     def infer(
         self, message: str | Message | None = None, *, deadline: float | None = None, max_deltas: int | None = None
@@ -91,3 +115,26 @@ def _check_infer(agent: str, message: Any, deadline: Any, max_deltas: Any) -> No
         if max_deltas < 1:
             msg = f"{agent}.infer: max_deltas is at least 1, not {max_deltas!r}; for no answer at all, do not infer"
             raise ValueError(msg)
+
+
+def _check_seconds(seconds: Any, what: str) -> float | None:
+    """Seconds, or None for no end of them."""
+    if seconds is None or seconds == math.inf:
+        return None
+    if not isinstance(seconds, int | float) or isinstance(seconds, bool):
+        msg = f"{what} is a number of seconds, not {seconds!r}"
+        raise TypeError(msg)
+    if not seconds > 0:  # NaN neither
+        msg = f"{what} is a number of seconds above 0, not {seconds!r}"
+        raise ValueError(msg)
+    return seconds
+
+
+def _check_count(count: Any, what: str) -> int:
+    if not isinstance(count, int) or isinstance(count, bool):
+        msg = f"{what} is a whole number, not {count!r}"
+        raise TypeError(msg)
+    if count < 1:
+        msg = f"{what} is at least 1, not {count!r}"
+        raise ValueError(msg)
+    return count

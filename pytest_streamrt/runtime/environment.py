@@ -337,7 +337,7 @@ class Environment:
             source=source.name,
             inference=within,
             inference_seq=inference_seq,
-            round=0 if inference is None else 1,
+            round=0 if inference is None else inference._round,
             cause=acting.get().cause,
         )
         if log is not None:

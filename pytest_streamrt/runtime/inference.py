@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import anyio
 
 from pytest_streamrt.errors import InferenceFailed
 from pytest_streamrt.events.fold import Fold
-from pytest_streamrt.events.items import Item, Message
+from pytest_streamrt.events.items import FunctionCall, Item, Message
 from pytest_streamrt.events.order import DELTAS
 from pytest_streamrt.events.types import (
     Event,
@@ -21,9 +21,11 @@ from pytest_streamrt.events.types import (
     ItemCompleted,
     Status,
     TokenUsage,
+    Usage,
 )
 from pytest_streamrt.runtime.acting import Acting, acting
 from pytest_streamrt.runtime.cancellation import strays_are_errors
+from pytest_streamrt.runtime.rounds import Calls
 from pytest_streamrt.runtime.source import CLOSE_TIMEOUT, check_event, close_stream, open_stream
 
 if TYPE_CHECKING:
@@ -74,10 +76,14 @@ class Inference:
         self._deltas = 0
         self._seq = 0
         self._fold = Fold()
+        self._round = 1
+        self._kept = 0  # how many of its items are in the agent's context
+        self._calls = Calls(self, environment)
         self._scope = anyio.CancelScope()
         self._timer = anyio.CancelScope()
         self._outcome: Outcome | None = None
         self._error: Exception | None = None
+        self._asking = False  # whether a stream of the model's is open
         self._not_closed = False  # whether it is on the record that the model's stream did not close in time
         self._closed = anyio.Event()  # the terminal event is out, and the model's stream is closed
         self._occasion = Acting(agent, acting.get().cause, inference=self)
@@ -108,9 +114,10 @@ class Inference:
     async def abort(self, reason: str = "", *, by: str | None = None) -> None:
         """Stop it. The first to do so wins; on one that has ended this changes nothing.
 
-        Nothing more of it is emitted from this moment on. Returns when the model's stream is closed, or after 5 s,
-        with the stream's refusal on the record as the status "upstream.not_closed". What the model raises from now on
-        is on the record too, as "upstream.failed".
+        Nothing more of it is emitted from this moment on; calls of tools that have no result are "cancelled" in it.
+        Returns when the model's stream is closed and its tools have stopped, or after 5 s, with the refusal on the record
+        as the status "upstream.not_closed" or "tool.not_stopped". What the model raises from now on is on the record too,
+        as "upstream.failed". In a tool of its own, this raises the backend's cancellation.
 
         Args:
             reason: why, for the record.
@@ -123,7 +130,9 @@ class Inference:
         with self._environment._waiting(), anyio.move_on_after(CLOSE_TIMEOUT):
             await self._closed.wait()
         if not self._closed.is_set():
-            self._report_not_closed()
+            if self._asking:
+                self._report_not_closed()
+            self._calls.report_running()
 
     async def _result(self) -> Outcome:
         outcome = await self.outcome()
@@ -148,20 +157,47 @@ class Inference:
         try:
             with self._scope:
                 await self._draw()
+                while await self._next_round():
+                    await self._draw()
         finally:
             # Still running means that something around it was cancelled: the room's scope, or the test.
             self._abort_now("cancelled", "scope")
             self._timer.cancel()
-            self._closed.set()
-            self._environment._changed()
+            try:
+                await self._calls.stopped()
+            finally:
+                self._closed.set()
+                self._environment._changed()
+
+    async def _next_round(self) -> bool:
+        """When the tools that the model has called have answered, tell it so. False where it is not to be asked again."""
+        outputs = await self._calls.outputs()
+        if self._outcome is not None:  # before, or since: an abort gives its calls their results, too
+            return False
+        for output in outputs:
+            done = ItemCompleted(output)
+            self._fold.add(done)
+            self._emit(done)
+        self._keep_items()
+        rounds = self.agent.max_rounds
+        if self._round >= rounds:
+            msg = f"the model called tools in every round up to max_rounds={rounds}, and was not asked again"
+            self._fail("limit", msg, None)
+            return False
+        self._calls.next_round()
+        self._round += 1
+        await self._environment._room_for_more()
+        return self._outcome is None
 
     async def _draw(self) -> None:
+        """One round: draw from the model until it ends."""
         model = self.agent.model
         try:
-            stream = open_stream(model, self.agent.context)
+            stream = open_stream(model, self.agent.context, self.agent.tools)
         except Exception as error:  # noqa: BLE001 - whatever the model raises is the inference's failure, not ours
             self._report(error)
             return
+        self._asking = True
         try:
             with strays_are_errors():
                 async for event in stream:
@@ -174,6 +210,7 @@ class Inference:
             self._report(error)
         finally:
             await self._close(stream)
+            self._asking = False
 
     async def _close(self, stream: AsyncIterator[Event]) -> None:
         try:
@@ -214,8 +251,12 @@ class Inference:
         if isinstance(event, InferenceFailure):
             self._fail(event.kind, event.message, None)
             return False
+        if isinstance(event, Usage):
+            event = replace(event, round=self._round)  # the fold adds up rounds
         self._fold.add(event)
         self._emit(event)
+        if isinstance(event, ItemCompleted) and isinstance(event.item, FunctionCall):
+            self._calls.add(event.item)
         return True
 
     async def _watch_deadline(self, seconds: float) -> None:
@@ -228,8 +269,16 @@ class Inference:
             return
         for item in self._fold.open_items:  # what the model left unfinished is finished now
             self._take(ItemCompleted(item))
-        self.agent.context.add(*self._fold.items)
+        if self._calls.to_answer:
+            return  # a round has ended, and not the inference
+        self._keep_items()
         self._end("completed", InferenceCompleted(finish_reason), reason=finish_reason or "")
+
+    def _keep_items(self) -> None:
+        """What has been finished goes into the agent's context: at the end of a round, with the answers to its calls."""
+        items = self._fold.items
+        self.agent.context.add(*items[self._kept :])
+        self._kept = len(items)
 
     def _fail(self, kind: Any, message: str, error: Exception | None) -> None:
         if self._outcome is not None:
@@ -256,4 +305,5 @@ class Inference:
     ) -> None:
         items, usage = tuple(self._fold.items), self._fold.usage
         self._outcome = Outcome(status, self.text, items, usage, reason, by, kind)
+        self._calls.cancel(reason)
         self._emit(event)

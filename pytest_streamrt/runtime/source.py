@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Any, Final
 
 import anyio
@@ -32,14 +32,14 @@ def check_model(model: Any, whose: str) -> None:
         raise TypeError(msg)
 
 
-def open_stream(model: Any, context: ModelContext) -> AsyncIterator[Event]:
+def open_stream(model: Any, context: ModelContext, tools: Sequence[Any] = ()) -> AsyncIterator[Event]:
     """Ask the model.
 
     Raises:
         TypeError: what it gives is no stream.
         Exception: whatever the model raises.
     """
-    stream = model.stream(context, ())
+    stream = model.stream(context, tools)
     if not hasattr(stream, "__aiter__"):
         if inspect.iscoroutine(stream):
             stream.close()  # or Python warns that it was never awaited
