@@ -25,6 +25,7 @@ __all__ = [
     "StreamrtWarning",
     "TranscriptError",
     "VirtualTimeStuck",
+    "WouldDeadlock",
 ]
 
 
@@ -77,6 +78,18 @@ class InferenceFailed(StreamrtError):
         super().__init__(message)
         self.kind = kind
         self.inference = inference
+
+
+class WouldDeadlock(StreamrtError):
+    """A handler, a tool or a model waits for something in the room that waits, in turn, for it.
+
+    Attributes:
+        cycle: who waits for whom, in order; the first is who began to wait last, and it is also the last in the list.
+    """
+
+    def __init__(self, message: str, *, cycle: Sequence[str]) -> None:
+        super().__init__(message)
+        self.cycle = tuple(cycle)
 
 
 class TranscriptError(StreamrtError):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import traceback
-from collections.abc import Container, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Protocol, Self, get_args
@@ -14,7 +14,9 @@ import anyio
 from pytest_streamrt.clock.current import now_ns
 from pytest_streamrt.clock.timeline import NS
 from pytest_streamrt.events.items import Message
+from pytest_streamrt.events.order import DELTAS
 from pytest_streamrt.events.types import (
+    DeltasDropped,
     Event,
     ParticipantFailed,
     ParticipantJoined,
@@ -25,8 +27,9 @@ from pytest_streamrt.events.types import (
 from pytest_streamrt.runtime.acting import Acting, acting
 from pytest_streamrt.runtime.cancellation import strays_are_errors
 from pytest_streamrt.runtime.inference import Inference
-from pytest_streamrt.runtime.mailbox import Mailbox
-from pytest_streamrt.runtime.participant import Participant, check_signal
+from pytest_streamrt.runtime.mailbox import Mailbox, open_mailbox, warn_crowded
+from pytest_streamrt.runtime.participant import Participant, check_admissible, check_signal
+from pytest_streamrt.runtime.waiting import Ending, Settling, lent_inbox, waiting_for
 
 if TYPE_CHECKING:
     from pytest_streamrt.runtime.agent import Agent
@@ -76,8 +79,12 @@ class Environment:
         self._log = transcript
         self._isolate = failures == "isolate"
         self._present: dict[str, Participant] = {}
-        self._attending: list[Participant] = []  # those present, and those who left and have yet to hear the last of it
+        self._attending: list[Mailbox] = []  # of those present, and those who left and have yet to hear the last of it
         self._everyone: list[Participant] = []
+        self._listening: list[Mailbox] = []  # of those present
+        self._can_fill: list[Mailbox] = []  # those among them that streams may have to wait for
+        self._stays: list[Mailbox] = []  # of everyone there ever was: what the laws are checked against
+        self._crowded: list[Mailbox] = []
         self._seq = 0
         self._numbers: dict[str, itertools.count[int]] = {}
         self._began = 0
@@ -92,7 +99,7 @@ class Environment:
             raise RuntimeError(msg)
         names: set[str] = set()
         for participant in self._founders:  # before there are tasks: whoever is refused here leaves nothing behind
-            self._check_admissible(participant, names)
+            check_admissible(participant, names)
             names.add(participant.name)
         await self._tasks.__aenter__()
         self._state = "open"
@@ -132,8 +139,10 @@ class Environment:
         self._state = "closed"
         for inference in self.inferences.values():
             inference._abort_now("the environment was left by an exception", "environment")
-        for participant in self._attending:
-            participant._mailbox.close(discard=True)
+        for mailbox in self._attending:
+            mailbox.close(self._seq, discard=True)
+        self._listening.clear()
+        self._can_fill.clear()
         if error is not None:
             self._tasks.cancel_scope.cancel()
         try:
@@ -169,7 +178,7 @@ class Environment:
             ValueError: there is one of that name already, or it is in a room already.
             RuntimeError: the room has not been entered, or is closed.
         """
-        self._check_admissible(participant, self._present)
+        check_admissible(participant, self._present)
         self._require_open(f"{participant.name} cannot join")
         self._admit(participant)
 
@@ -202,25 +211,26 @@ class Environment:
         self._emit(signal, acting.get().participant or _TEST)
 
     async def settled(self) -> None:
-        """Wait until no inference runs, every inbox is empty and no handler is running, but the one that asks."""
-        with self._waiting() as own:
-            while not self._is_settled(own):
-                await self._next_change()
+        """Wait until no inference runs, every inbox is empty and no handler is running, but the one that asks.
 
-    def _is_settled(self, own: Mailbox | None) -> bool:
-        # The inbox of the handler that asks is left out: nobody can empty it while that handler waits.
-        return all(inference._closed.is_set() for inference in self.inferences.values()) and all(
-            participant._mailbox.idle for participant in self._attending if participant._mailbox is not own
-        )
+        Raises:
+            WouldDeadlock: something in the room waits for the handler or inference that asks.
+        """
+        with self._waiting() as own:
+            goal = Settling(self, own)
+            if next(goal.needs(), None) is None:
+                return
+            with waiting_for(goal):
+                while next(goal.needs(), None) is not None:
+                    await self._next_change()
 
     @contextmanager
     def _waiting(self) -> Iterator[Mailbox | None]:
         """While a handler waits for the room, its inbox is lent: no stream waits for it."""
-        occasion = acting.get()
-        if not occasion.handling or occasion.participant is None:
+        mailbox = lent_inbox()
+        if mailbox is None:
             yield None
             return
-        mailbox = occasion.participant._mailbox
         mailbox.lend()
         self._changed()
         try:
@@ -230,7 +240,7 @@ class Environment:
 
     async def _room_for_more(self) -> None:
         """Wait until no inbox is full: what a stream does before it asks its source for more."""
-        while any(participant._mailbox.full for participant in self._present.values()):
+        while any(mailbox.full for mailbox in self._can_fill):
             await self._next_change()
 
     async def _next_change(self) -> None:
@@ -256,67 +266,78 @@ class Environment:
         number = next(self._numbers.setdefault(agent.name, itertools.count(1)))
         id = f"{agent.name}/{number}"
         inference = Inference(self, agent, id, max_deltas=max_deltas)
+        inference._closed = ending = Ending(inference)
         self.inferences[id] = inference
         inference._start(message)
-        self._tasks.start_soon(inference._pump, name=f"inference {id}")
+        with ending.runs_here():  # and so do the tools that it starts
+            self._tasks.start_soon(inference._pump, name=f"inference {id}")
         if deadline is not None:
             self._tasks.start_soon(inference._watch_deadline, deadline, name=f"deadline of {id}")
         return inference
 
-    def _check_admissible(self, participant: Participant, names: Container[str]) -> None:
-        if not isinstance(participant, Participant):
-            msg = (
-                f"an environment is for participants, such as Agent or Observer; {participant!r} is none. "
-                "Pass them one by one: Environment(first, second)"
-            )
-            raise TypeError(msg)
-        if participant._environment is not None:
-            msg = f"{participant!r} is in an environment already"
-            raise ValueError(msg)
-        if participant.name in names:
-            msg = f"there is a participant {participant.name!r} in the room already; names tell them apart"
-            raise ValueError(msg)
-
     def _admit(self, participant: Participant) -> None:
         participant._environment = self
-        participant._mailbox = Mailbox(participant._capacity)
+        mailbox = open_mailbox(participant.name, participant._inbox, self._crowded.append, keep=self._log is not None)
+        participant._mailbox = mailbox
+        self._stays.append(mailbox)
+        self._listening.append(mailbox)
+        if mailbox.can_fill:
+            self._can_fill.append(mailbox)
         self._present[participant.name] = participant
-        self._attending.append(participant)
+        self._attending.append(mailbox)
         self._everyone.append(participant)
         self._emit(ParticipantJoined(participant.name), participant)
         self._tasks.start_soon(self._attend, participant, name=f"participant {participant.name}")
 
-    def _dismiss(self, participant: Participant, *, discard: bool = False) -> None:
+    def _dismiss(self, participant: Participant) -> None:
+        mailbox = participant._mailbox
         del self._present[participant.name]
-        participant._mailbox.close(discard=discard)
+        self._listening.remove(mailbox)
+        if mailbox.can_fill:
+            self._can_fill.remove(mailbox)
+        mailbox.close(self._seq)
         self._changed()
 
     async def _attend(self, participant: Participant) -> None:
         """One participant's task: hear one event after the other."""
         mailbox = participant._mailbox
         try:
-            while (heard := await mailbox.get()) is not None:
-                source, event = heard
-                acting.set(Acting(participant, event.seq, handling=True))
-                try:
-                    with strays_are_errors():
+            while await mailbox.arrival():
+                with strays_are_errors():  # around all that waits: around each it would cost more than hearing it
+                    while (entry := mailbox.take()) is not None:
+                        source, event = entry
+                        if mailbox.gap is not None:
+                            self._record_gap(mailbox)
+                        mailbox.occasion = occasion = Acting(participant, event.seq, handling=True)
+                        acting.set(occasion)
                         await participant._hear(source, event)
-                finally:
-                    mailbox.handled()
-                    self._changed()
+                        mailbox.handled()
+                        if self._change is not None:
+                            self._changed()
         except Exception as error:  # noqa: BLE001 - a participant that fails must not take the room with it
+            mailbox.handled()
             self._fail(participant, event, error)
         finally:
-            self._attending.remove(participant)
+            mailbox.handled()
+            self._attending.remove(mailbox)
             self._changed()
+
+    def _record_gap(self, mailbox: Mailbox) -> None:
+        """Put on the record what a participant will not hear."""
+        assert mailbox.gap is not None
+        first, last = mailbox.gap
+        if self._log is not None:
+            gap = DeltasDropped(mailbox.name, first, last, last - first + 1)
+            self._log.log(stamp(gap, seq=0, time=self._log.elapsed(), source=mailbox.name), self)
 
     def _fail(self, participant: Participant, event: Event, error: Exception) -> None:
         error.add_note(f"raised by the participant {participant.name!r} while it handled {event!r}")
         self._failures.append(error)
         text = f"{type(error).__name__}: {error}"
         self._emit(ParticipantFailed(participant.name, text, "".join(traceback.format_exception(error))), participant)
-        if participant.name in self._present:
-            self._dismiss(participant, discard=True)
+        if self._present.get(participant.name) is participant:
+            self._dismiss(participant)
+        participant._mailbox.close(self._seq, discard=True)
         for inference in self.inferences.values():
             if inference.agent is participant:
                 inference._abort_now("its agent failed", participant.name)
@@ -342,8 +363,11 @@ class Environment:
         )
         if log is not None:
             log.log(stamped, self)
-        for participant in self._present.values():
-            participant._mailbox.put(source, stamped)
+        entry, delta = (source, stamped), stamped.type in DELTAS
+        for mailbox in self._listening:
+            mailbox.put(entry, delta)
+        if self._crowded:  # not before everyone has the event: a warning may be an error
+            warn_crowded(self._crowded)
 
     def _unplayed(self) -> list[Exception]:
         """What scripted models still have to complain of; see `FakeModel`."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from collections.abc import Container
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from pytest_streamrt.events.items import FunctionCall, FunctionCallOutput, Message, ModelMessage, Reasoning
 from pytest_streamrt.events.types import (
@@ -13,37 +14,54 @@ from pytest_streamrt.events.types import (
     ParticipantLeft,
     Signal,
 )
-from pytest_streamrt.runtime.mailbox import Mailbox
+from pytest_streamrt.runtime.inbox import Inbox
 
 if TYPE_CHECKING:
     from pytest_streamrt.runtime.environment import Environment
     from pytest_streamrt.runtime.inference import Inference
+    from pytest_streamrt.runtime.mailbox import Mailbox
 
-__all__ = ["Observer", "Participant"]
+__all__ = ["Observer", "Participant", "check_admissible", "check_signal"]
+
+_WITH_HANDLERS_OF_THEIR_OWN: Final = frozenset(
+    {"item.completed", "participant.joined", "participant.left", "participant.failed"}
+)
 
 
 class Participant:
     """Somebody in the room. Subclass it and define the handlers you need; the rest do nothing.
 
     Handlers run one at a time, in the room's order, in a task of the participant's own. What happens while one runs
-    waits in the participant's inbox; streams wait once 64 events do.
+    waits in the participant's inbox.
 
     An event comes from the participant itself (*internal*) or from another (*external*), never both. A finished item
     arrives twice, on purpose: as the event `item.completed` with all others, and in the handler of its kind.
+
+    Args:
+        name: what the room and its transcript call it.
+        inbox: how many deltas may wait for it, and what gives way to more; ``Inbox.block(64)`` by default.
+
+    Raises:
+        TypeError: the name is no text, or the inbox no `Inbox`.
+        ValueError: the name is empty.
     """
 
-    _capacity: ClassVar[int | None] = 64
+    _default_inbox: ClassVar[Inbox] = Inbox.block(64)
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, inbox: Inbox | None = None) -> None:
         if not isinstance(name, str):
             msg = f"a participant's name is text, not {name!r}"
             raise TypeError(msg)
         if not name:
             msg = "a participant needs a name: it is what transcripts call it"
             raise ValueError(msg)
+        if not isinstance(inbox, Inbox | None):
+            msg = f"{type(self).__name__}({name!r}): the inbox is an Inbox, not {inbox!r}. Write Inbox.block(64)"
+            raise TypeError(msg)
         self.name = name
+        self._inbox = inbox if inbox is not None else self._default_inbox
         self._environment: Environment | None = None
-        self._mailbox = Mailbox(self._capacity)
+        self._mailbox: Mailbox  # of its stay in the room, which opens it
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name!r}>"
@@ -152,6 +170,8 @@ class Participant:
             await self.on_internal_event(event)
         else:
             await self.on_external_event(source, event)
+        if event.type not in _WITH_HANDLERS_OF_THEIR_OWN:
+            return
         if isinstance(event, ItemCompleted):
             await self._hear_item(source, event.item, own=own)
         elif isinstance(event, ParticipantJoined):
@@ -170,9 +190,30 @@ class Participant:
 
 
 class Observer(Participant):
-    """A participant that never infers: for logs, metrics and screens. No stream ever waits for it."""
+    """A participant that never infers: for logs, metrics and screens. No stream waits for it, unless its inbox says so.
 
-    _capacity = None
+    Args:
+        name: what the room and its transcript call it.
+        inbox: how many deltas may wait for it, and what gives way to more; ``Inbox.unbounded()`` by default.
+    """
+
+    _default_inbox = Inbox.unbounded()
+
+
+def check_admissible(participant: Any, names: Container[str]) -> None:
+    """Refuse to let somebody into a room, where there are those names already."""
+    if not isinstance(participant, Participant):
+        msg = (
+            f"an environment is for participants, such as Agent or Observer; {participant!r} is none. "
+            "Pass them one by one: Environment(first, second)"
+        )
+        raise TypeError(msg)
+    if participant._environment is not None:
+        msg = f"{participant!r} is in an environment already"
+        raise ValueError(msg)
+    if participant.name in names:
+        msg = f"there is a participant {participant.name!r} in the room already; names tell them apart"
+        raise ValueError(msg)
 
 
 def check_signal(signal: Signal) -> None:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 from pytest_streamrt.events.fold import Fold
-from pytest_streamrt.events.order import State, next_state
-from pytest_streamrt.events.types import Event, InferenceAborted, Mark
+from pytest_streamrt.events.order import DELTAS, State, next_state
+from pytest_streamrt.events.types import DeltasDropped, Event, InferenceAborted, Mark
+from pytest_streamrt.runtime.environment import Environment
+from pytest_streamrt.runtime.mailbox import Mailbox, merged
 
 __all__ = ["LawReport", "check_laws"]
 
@@ -41,7 +43,7 @@ class LawReport:
 LAWS: Final[Mapping[int, str]] = {
     1: "seq runs 1..n without a gap, and inference_seq likewise within its inference",
     2: "each inference has exactly one inference.started and one terminal event, and nothing of it comes after",
-    3: "a lossless participant sees a contiguous slice of the one order",
+    3: "a participant hears a contiguous slice of the one order; only deltas are dropped or merged, on the record",
     4: "what causes an event comes before it",
     5: "the deltas of an item, joined, are the item's text, or the partial of the abort",
     6: "upstream is closed before abort() returns, or its refusal is on the record",
@@ -49,7 +51,7 @@ LAWS: Final[Mapping[int, str]] = {
     8: "every tool call has exactly one result, or is reported cancelled",
     9: "a participant that fails changes nobody else's transcript",
     10: "the same script gives the same transcript on every run",
-    11: "no inbox holds more deltas than its capacity",
+    11: "no inbox holds more deltas than its capacity, and those on their way",
 }
 
 
@@ -67,6 +69,8 @@ def check_laws(logged: Sequence[Logged], skip: Collection[int]) -> LawReport:
             report.unchecked[law] = _NO_EVIDENCE[law]
         elif not logged:
             report.unchecked[law] = "the transcript is empty"
+        elif law in _OF_DELIVERIES and not any(_rooms(logged)):
+            report.unchecked[law] = "no environment wrote to the transcript, and so nothing was delivered"
         else:
             report.checked.append(law)
             report.broken += [(law, what) for what in _CHECKS[law](logged)]
@@ -77,7 +81,7 @@ def _numbered(logged: Sequence[Logged]) -> Iterator[str]:
     last: dict[int, int] = defaultdict(int)
     last_within: dict[tuple[int, str], int] = defaultdict(int)
     for origin, event in logged:
-        if isinstance(event, Mark):
+        if isinstance(event, Mark | DeltasDropped):  # on the record, but not in the order
             continue
         order = id(origin)
         if event.seq != last[order] + 1:
@@ -126,19 +130,75 @@ def _joined(logged: Sequence[Logged]) -> Iterator[str]:
         yield from (f"{inference}: {what}" for what in said.contradictions)
 
 
+def _rooms(logged: Sequence[Logged]) -> list[Environment]:
+    return [
+        origin for origin in {id(origin): origin for origin, _ in logged}.values() if isinstance(origin, Environment)
+    ]
+
+
+def _heard(logged: Sequence[Logged]) -> Iterator[str]:
+    for room in _rooms(logged):
+        of_room = [event for origin, event in logged if origin is room]
+        order = [event for event in of_room if not isinstance(event, DeltasDropped)]
+        gaps = Counter((e.participant, e.first_seq, e.last_seq) for e in of_room if isinstance(e, DeltasDropped))
+        for stay in room._stays:
+            yield from _slice(stay, order, gaps)
+        yield from (f"{p!r} was to miss seq {first} to {last}, and did not" for p, first, last in gaps.elements())
+
+
+def _slice(stay: Mailbox, order: list[Event], gaps: Counter[tuple[str, int, int]]) -> Iterator[str]:
+    """What one participant heard, against the order; takes the gaps that are accounted for out of those on the record."""
+    heard = stay.heard
+    if not heard:
+        return
+    began = heard[0].seq
+    if heard[0].type != "participant.joined" or heard[0].source != stay.name:
+        yield f"{stay.name!r} hears {heard[0]!r} before it has joined"
+    next_seq = began
+    for event in heard if heard != order[began - 1 : began - 1 + len(heard)] else ():
+        first = getattr(event, "first_seq", None) or event.seq
+        if first < next_seq:
+            yield f"{stay.name!r} hears {event!r} after seq {next_seq - 1}"
+        elif first > next_seq:
+            lost = [missed for missed in order[next_seq - 1 : first - 1] if missed.type not in DELTAS]
+            gap = stay.name, next_seq, first - 1
+            if lost:
+                yield f"{stay.name!r} never hears {lost[0]!r}"
+            elif not gaps[gap]:
+                yield f"{stay.name!r} does not hear seq {next_seq} to {first - 1}, and that is not on the record"
+            else:
+                gaps[gap] -= 1
+        pieces = order[first - 1 : event.seq]
+        if pieces != [event] and (len(pieces) == 1 or merged(pieces) != event):
+            yield f"{stay.name!r} hears {event!r}, which is not what was emitted: {pieces!r}"
+        next_seq = event.seq + 1
+    if stay.until is not None and stay.idle and not stay.cut and heard[-1].seq != stay.until:
+        yield f"{stay.name!r} hears {heard[-1]!r} last, and not seq {stay.until}, the last while it was there"
+
+
+def _bounded(logged: Sequence[Logged]) -> Iterator[str]:
+    for stay in (stay for room in _rooms(logged) for stay in room._stays):
+        if stay.overrun is not None:
+            yield f"the inbox of {stay.name!r}, {stay.inbox!r}, was full, and yet a stream went on to {stay.overrun!r}"
+        if stay.inbox.policy == "drop_oldest" and stay.inbox.capacity is not None and stay.most > stay.inbox.capacity:
+            yield f"the inbox of {stay.name!r}, {stay.inbox!r}, held {stay.most} deltas"
+
+
+_OF_DELIVERIES: Final = frozenset({3, 11})
+
 _CHECKS: Final[Mapping[int, Callable[[Sequence[Logged]], Iterator[str]]]] = {
     1: _numbered,
     2: _ordered,
+    3: _heard,
     4: _caused,
     5: _joined,
+    11: _bounded,
 }
 
 _NO_EVIDENCE: Final[Mapping[int, str]] = {
-    3: "deliveries are not logged",
     6: "when abort() returned is not logged",
-    7: "deliveries are not logged",
+    7: "whose handler was called is not logged",
     8: "no tool was run by the runtime",
     9: "it compares two runs",
     10: "it compares two runs",
-    11: "deliveries are not logged",
 }

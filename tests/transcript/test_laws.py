@@ -44,8 +44,15 @@ async def test_what_the_runtime_does_is_lawful_and_the_report_says_what_was_chec
 
     report = transcript.assert_lawful()
 
+    assert report.checked == [1, 2, 3, 4, 5, 11]
+    assert set(report.unchecked) == {6, 7, 8, 9, 10}
+
+
+def test_without_a_room_there_are_no_deliveries_to_check():
+    report = told(InferenceStarted(), InferenceCompleted()).assert_lawful()
+
     assert report.checked == [1, 2, 4, 5]
-    assert set(report.unchecked) == {3, 6, 7, 8, 9, 10, 11}
+    assert "no environment wrote to the transcript" in report.unchecked[3]
 
 
 @pytest.mark.parametrize(

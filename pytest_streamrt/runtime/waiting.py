@@ -1,0 +1,189 @@
+"""Who waits for whom in a room. A wait that could never end is refused when it begins, with the circle it would close.
+
+Circles close in two ways. Two handlers wait for the room to settle, and so each for the other. Or what runs within an
+inference, its model or a tool, waits for that inference: itself, by way of another inference, or by settling. A stream
+that waits for a full inbox closes none: a handler that waits has lent its inbox.
+
+A circle always closes with the wait that begins last: what an earlier one comes to need in the meantime (an inference,
+an event to handle) is new, and waits for nobody yet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Final, Protocol, Self
+
+import anyio
+
+from pytest_streamrt.errors import WouldDeadlock
+from pytest_streamrt.runtime.acting import acting
+
+if TYPE_CHECKING:
+    from pytest_streamrt.runtime.environment import Environment
+    from pytest_streamrt.runtime.inference import Inference
+    from pytest_streamrt.runtime.mailbox import Mailbox
+
+__all__ = ["Ending", "Goal", "Party", "Settling", "lent_inbox", "waiting_for"]
+
+
+class Goal(Protocol):
+    """What can be waited for. `str()` of it goes after "waits for"."""
+
+    def needs(self) -> Iterator[Party]:
+        """Who has to finish first, as things stand."""
+        ...
+
+
+class Party:
+    """Who can wait, and be waited for: a handler that runs, known by its mailbox, or an inference, by its ending."""
+
+    def __init__(self) -> None:
+        self.waits: list[Goal] = []
+
+
+class Ending(Party, anyio.Event):
+    """The end of an inference, as the event that those who await it wait for."""
+
+    def __new__(cls, inference: Inference) -> Self:  # noqa: ARG004
+        """An object of this class: anyio's own would make a plain event of the backend."""
+        return object.__new__(cls)
+
+    def __init__(self, inference: Inference) -> None:
+        super().__init__()
+        self._inference = inference
+        self._event = anyio.Event()
+
+    def __str__(self) -> str:
+        return f"the inference {self._inference.id!r}"
+
+    def needs(self) -> Iterator[Party]:
+        """Only itself has to end; what that takes is asked of it in turn."""
+        yield self
+
+    def set(self) -> None:
+        """It has ended, and the model's stream is closed."""
+        self._event.set()
+
+    def is_set(self) -> bool:
+        """Whether it has."""
+        return self._event.is_set()
+
+    @contextmanager
+    def runs_here(self) -> Iterator[None]:
+        """What is started inside runs within the inference, and so does what that starts in turn."""
+        token = _within.set(self)
+        try:
+            yield
+        finally:
+            _within.reset(token)
+
+    async def wait(self) -> None:
+        """Wait until it has.
+
+        Raises:
+            WouldDeadlock: it cannot end before the one that asks.
+        """
+        if (
+            self._inference.status != "running"
+        ):  # it only closes its stream now, which waits for nobody, and not for long
+            await self._event.wait()
+            return
+        with waiting_for(self):
+            await self._event.wait()
+
+
+_within: Final[ContextVar[Ending | None]] = ContextVar("pytest_streamrt.within", default=None)
+"""The inference that this task is part of: its pump, or a tool of it. `Acting` does not say that of tools."""
+
+
+class Settling:
+    """That a room settles, but for the handler that asks."""
+
+    def __init__(self, room: Environment, asking: Mailbox | None) -> None:
+        self._room = room
+        self._asking = asking
+
+    def __str__(self) -> str:
+        return "the room to settle"
+
+    def needs(self) -> Iterator[Party]:
+        """Inferences that run, and those who have something to hear or are hearing it."""
+        for inference in self._room.inferences.values():
+            ending = inference._closed
+            if not ending.is_set() and isinstance(ending, Ending):
+                yield ending
+        for mailbox in self._room._attending:
+            if mailbox is not self._asking and not mailbox.idle:
+                yield mailbox
+
+
+def lent_inbox() -> Mailbox | None:
+    """The inbox of the handler that runs here, which lends it while it waits; None outside of handlers.
+
+    What a handler starts counts as the handler, for as long as that has not returned.
+    """
+    occasion = acting.get()
+    if not occasion.handling or occasion.participant is None:
+        return None
+    mailbox = occasion.participant._mailbox
+    return mailbox if mailbox.occasion is occasion else None
+
+
+@contextmanager
+def waiting_for(goal: Goal) -> Iterator[None]:
+    """Around a wait: it is known who waits, and for what.
+
+    Raises:
+        WouldDeadlock: what is waited for waits, in turn, for who asks.
+    """
+    asking = _asking()
+    if asking is None:
+        yield
+        return
+    path = _path(goal, asking, set())
+    if path is not None:
+        _refuse(asking, goal, path)
+    asking.waits.append(goal)
+    try:
+        yield
+    finally:
+        asking.waits.remove(goal)
+
+
+def _asking() -> Party | None:
+    """Whose code runs here; None in the test, and in a task that has outlived the handler or inference it began in."""
+    if acting.get().handling:
+        return lent_inbox()
+    ending = _within.get()
+    return None if ending is None or ending.is_set() else ending
+
+
+def _path(goal: Goal, to: Party, seen: set[int]) -> list[tuple[Party, Goal | None]] | None:
+    """How the goal comes to need a party: who waits for what on the way there, ending with the party itself."""
+    for party in goal.needs():
+        if party is to:
+            return [(party, None)]
+        if id(party) in seen:
+            continue
+        seen.add(id(party))
+        for further in party.waits:
+            path = _path(further, to, seen)
+            if path is not None:
+                return [(party, further), *path]
+    return None
+
+
+def _refuse(asking: Party, goal: Goal, path: list[tuple[Party, Goal | None]]) -> None:
+    told = f"{asking} waits for {goal}"
+    for party, further in path:
+        if not told.endswith(str(party)):  # an inference is its own goal
+            told += f", which waits for {party}"
+        if further is not None:
+            told += f", which waits for {further}"
+    msg = (
+        f"{told}: that could never end. Do not wait there: let the handler return, and act on the event that ends the wait "
+        "(inference.completed, say), or wait in the test, outside of handlers and tools"
+    )
+    raise WouldDeadlock(msg, cycle=(str(asking), *(str(party) for party, _ in path)))
