@@ -245,6 +245,5 @@ def _signature(function: Callable[..., Any], inner: Any) -> inspect.Signature:
             msg = f"a model gives arguments by name, and {each.name!r} can be given by position only"
             raise TypeError(msg)
         if each.name not in filled and each.kind is not each.VAR_POSITIONAL:
-            kind = each.kind if each.kind is each.VAR_KEYWORD else each.KEYWORD_ONLY
-            parameters.append(each.replace(kind=kind, annotation=hints.get(each.name, each.annotation)))
+            parameters.append(each.replace(annotation=hints.get(each.name, each.annotation)))
     return inspect.Signature(parameters)
