@@ -232,7 +232,8 @@ class Environment:
             yield None
             return
         mailbox.lend()
-        self._changed()
+        if (participant := acting.get().participant) is not None:
+            participant.environment._changed()  # its own room, which need not be the one that it waits for
         try:
             yield mailbox
         finally:
