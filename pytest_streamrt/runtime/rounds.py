@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
+from contextvars import copy_context
+from functools import partial
 from typing import TYPE_CHECKING, Final, Literal
 
 import anyio
@@ -30,6 +32,7 @@ class _Call:
     def __init__(self, item: FunctionCall, cause: int) -> None:
         self.item: Final = item
         self.cause: Final = cause  # the seq of the event that it was written with
+        self.context: Final = copy_context()  # the inference's: one call begins another, and is to leave nothing in it
         self.scope = anyio.CancelScope()
         self.timer = anyio.CancelScope()
         self.output: str | None = None  # its result, once it has one
@@ -115,7 +118,7 @@ class Calls:
             call = self._waiting.popleft()
             self._begun.append(call)
             name = f"tool {call.item.name} of {self._inference.id}"
-            self._environment._tasks.start_soon(self._run, call, name=name)
+            call.context.run(partial(self._environment._tasks.start_soon, self._run, call, name=name))
 
     async def _run(self, call: _Call) -> None:
         # Its inference is not named: a request that a tool makes over HTTP is no part of the model's answer.

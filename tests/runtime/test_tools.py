@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextvars import ContextVar
 
 import anyio
 import anyio.from_thread
@@ -26,6 +27,9 @@ from pytest_streamrt.runtime import report_progress
 pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time]
 
 DONE = script("Done.")
+
+
+user = ContextVar("user")
 
 
 async def weather(city: str, days: int = 1) -> str:
@@ -274,3 +278,33 @@ async def test_a_peer_hears_progress_and_stops_the_tool(environment, transcript)
     assert (outcome.status, outcome.by, outcome.text) == ("aborted", "peer", "Counting. ")
     chain = transcript.expect("bot").text("Counting. ").tool_call("count").skip_until("tool.result")
     chain.where(lambda e: e.status == "cancelled", at=2).aborted(by="peer", at=2).nothing_more()
+
+
+async def test_a_tool_that_waits_for_its_own_inference_is_told_that_it_cannot_end(environment, transcript):
+    async def wait():
+        await inference
+
+    bot = agent_with(wait, says=[tool_call("wait", {})])
+    async with environment(bot):
+        inference = bot.infer()
+        assert (await inference).text == "Done."
+
+    (result,) = results(transcript)
+    assert result.status == "failed"
+    assert result.output.startswith("wait failed: WouldDeadlock: the inference 'bot/1' waits for the inference 'bot/1'")
+    transcript.expect("bot").rest()
+
+
+async def test_what_one_tool_sets_in_its_context_no_other_sees(environment, transcript):
+    async def mark(n: int):
+        before = user.get()
+        user.set(n)
+        return before
+
+    bot = agent_with(mark, says=[tool_call("mark", {"n": n}) for n in range(3)], max_parallel_tools=1)
+    user.set("test")
+    async with environment(bot):
+        await bot.infer()
+
+    assert [event.output for event in results(transcript)] == ["test"] * 3
+    transcript.expect("bot").rest()
