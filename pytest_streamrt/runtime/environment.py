@@ -29,7 +29,7 @@ from pytest_streamrt.runtime.cancellation import strays_are_errors
 from pytest_streamrt.runtime.inference import Inference
 from pytest_streamrt.runtime.mailbox import Mailbox, open_mailbox, warn_crowded
 from pytest_streamrt.runtime.participant import Participant, check_admissible, check_signal
-from pytest_streamrt.runtime.waiting import Ending, Settling, lent_inbox, waiting_for
+from pytest_streamrt.runtime.waiting import Bell, Ending, Settling, lent_inbox, waiting_for
 
 if TYPE_CHECKING:
     from pytest_streamrt.runtime.agent import Agent
@@ -90,7 +90,7 @@ class Environment:
         self._began = 0
         self._state: Literal["new", "open", "closed"] = "new"
         self._failures: list[Exception] = []
-        self._change: anyio.Event | None = None
+        self._change = Bell()
         self._tasks = anyio.create_task_group()
 
     async def __aenter__(self) -> Self:
@@ -222,7 +222,7 @@ class Environment:
                 return
             with waiting_for(goal):
                 while next(goal.needs(), None) is not None:
-                    await self._next_change()
+                    await self._change.wait()
 
     @contextmanager
     def _waiting(self) -> Iterator[Mailbox | None]:
@@ -233,7 +233,7 @@ class Environment:
             return
         mailbox.lend()
         if (participant := acting.get().participant) is not None:
-            participant.environment._changed()  # its own room, which need not be the one that it waits for
+            participant.environment._change.ring()  # its own room, which need not be the one that it waits for
         try:
             yield mailbox
         finally:
@@ -242,17 +242,11 @@ class Environment:
     async def _room_for_more(self) -> None:
         """Wait until no inbox is full: what a stream does before it asks its source for more."""
         while any(mailbox.full for mailbox in self._can_fill):
-            await self._next_change()
-
-    async def _next_change(self) -> None:
-        if self._change is None:
-            self._change = anyio.Event()
-        await self._change.wait()
+            await self._change.wait()
 
     def _changed(self) -> None:
-        if self._change is not None:
-            self._change.set()
-            self._change = None
+        """Something that is waited for may have come: room in an inbox, an end, quiet."""
+        self._change.ring()
 
     def _require_open(self, what: str) -> None:
         if self._state != "open":
@@ -297,7 +291,7 @@ class Environment:
         if mailbox.can_fill:
             self._can_fill.remove(mailbox)
         mailbox.close(self._seq)
-        self._changed()
+        self._change.ring()
 
     async def _attend(self, participant: Participant) -> None:
         """One participant's task: hear one event after the other."""
@@ -313,15 +307,14 @@ class Environment:
                         acting.set(occasion)
                         await participant._hear(source, event)
                         mailbox.handled()
-                        if self._change is not None:
-                            self._changed()
+                        self._change.ring()
         except Exception as error:  # noqa: BLE001 - a participant that fails must not take the room with it
             mailbox.handled()
             self._fail(participant, event, error)
         finally:
             mailbox.handled()
             self._attending.remove(mailbox)
-            self._changed()
+            self._change.ring()
 
     def _record_gap(self, mailbox: Mailbox) -> None:
         """Put on the record what a participant will not hear."""

@@ -16,6 +16,7 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Final, Protocol, Self
 
 import anyio
+from anyio.lowlevel import checkpoint
 
 from pytest_streamrt.errors import WouldDeadlock
 from pytest_streamrt.runtime.acting import acting
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from pytest_streamrt.runtime.inference import Inference
     from pytest_streamrt.runtime.mailbox import Mailbox
 
-__all__ = ["Ending", "Goal", "Party", "Settling", "lent_inbox", "waiting_for"]
+__all__ = ["Bell", "Ending", "Goal", "Party", "Settling", "lent_inbox", "waiting_for"]
 
 
 class Goal(Protocol):
@@ -43,6 +44,30 @@ class Party:
         self.waits: list[Goal] = []
 
 
+class Bell:
+    """Wakes all who wait for it, first come first: trio's own events keep their waiters in a set, in no order."""
+
+    def __init__(self) -> None:
+        self._waiters: list[anyio.Event] = []
+
+    async def wait(self) -> None:
+        """Wait until it rings."""
+        waiter = anyio.Event()
+        self._waiters.append(waiter)
+        try:
+            await waiter.wait()
+        finally:
+            if not waiter.is_set():
+                self._waiters.remove(waiter)
+
+    def ring(self) -> None:
+        """Wake everyone who waits now."""
+        if self._waiters:
+            waiters, self._waiters = self._waiters, []
+            for waiter in waiters:
+                waiter.set()
+
+
 class Ending(Party, anyio.Event):
     """The end of an inference, as the event that those who await it wait for."""
 
@@ -53,7 +78,8 @@ class Ending(Party, anyio.Event):
     def __init__(self, inference: Inference) -> None:
         super().__init__()
         self._inference = inference
-        self._event = anyio.Event()
+        self._bell = Bell()
+        self._set = False
 
     def __str__(self) -> str:
         return f"the inference {self._inference.id!r}"
@@ -64,11 +90,12 @@ class Ending(Party, anyio.Event):
 
     def set(self) -> None:
         """It has ended, and the model's stream is closed."""
-        self._event.set()
+        self._set = True
+        self._bell.ring()
 
     def is_set(self) -> bool:
         """Whether it has."""
-        return self._event.is_set()
+        return self._set
 
     @contextmanager
     def runs_here(self) -> Iterator[None]:
@@ -85,13 +112,13 @@ class Ending(Party, anyio.Event):
         Raises:
             WouldDeadlock: it cannot end before the one that asks.
         """
-        if (
-            self._inference.status != "running"
-        ):  # it only closes its stream now, which waits for nobody, and not for long
-            await self._event.wait()
-            return
-        with waiting_for(self):
-            await self._event.wait()
+        if self._set:
+            await checkpoint()
+        elif self._inference.status != "running":  # it only closes its stream: that waits for nobody, nor for long
+            await self._bell.wait()
+        else:
+            with waiting_for(self):
+                await self._bell.wait()
 
 
 _within: Final[ContextVar[Ending | None]] = ContextVar("pytest_streamrt.within", default=None)
