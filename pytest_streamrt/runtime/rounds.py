@@ -137,7 +137,6 @@ class Calls:
                 self._finish(call, "failed", f"{type(error).__name__}: {error}")
             raise
         finally:
-            self._finish(call, "cancelled", "cancelled")
             call.timer.cancel()
             call.ended.set()
             self._begun.remove(call)
@@ -159,9 +158,17 @@ class Calls:
             self._finish(call, "failed", str(error))
         except Exception as error:  # noqa: BLE001 - what a tool raises is told to its model
             text, trace = failure_of(error)
+            what = {
+                "inference": self._inference.id,
+                "call": item.id,
+                "tool": item.name,
+                "error": text,
+                "traceback": trace,
+            }
             if call.output is None:
-                failed = {"call": item.id, "tool": item.name, "error": text, "traceback": trace}
-                self._inference._emit(Status("tool.failed", failed))
+                self._inference._emit(Status("tool.failed", what))
+            else:  # it was told to stop, and broke on the way out
+                self._environment._emit(Status("tool.failed", what), self._inference.agent)
             self._finish(call, "failed", f"{item.name} failed: {text}")
         else:
             self._finish(call, "completed", output)

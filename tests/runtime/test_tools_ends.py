@@ -9,7 +9,7 @@ import anyio
 import anyio.from_thread
 import pytest
 
-from pytest_streamrt import Agent, FakeModel, InferenceFailed, disconnect, pause, script, tool_call
+from pytest_streamrt import Agent, FakeModel, InferenceFailed, Participant, disconnect, pause, script, tool_call
 from pytest_streamrt.events import (
     FunctionCall,
     FunctionCallOutput,
@@ -20,6 +20,7 @@ from pytest_streamrt.events import (
     ToolCallStarted,
 )
 from pytest_streamrt.runtime import Tool, report_progress
+from pytest_streamrt.runtime.inbox import Inbox
 
 pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time]
 
@@ -442,4 +443,86 @@ async def test_a_call_that_the_model_leaves_unfinished_is_finished_with_its_stre
     ((_, status, output, _),) = ends(transcript)
     assert status == "failed"
     assert output.startswith("the arguments of pay are not JSON")
+    transcript.expect("bot").rest()
+
+
+async def test_a_tool_that_breaks_while_it_stops_is_on_the_record_after_the_end(environment, transcript):
+    async def untidy():
+        try:
+            await anyio.sleep(9)
+        finally:
+            raise LookupError("cannot clean up")
+
+    bot = Agent("bot", FakeModel(script(tool_call("untidy", {}))), tools=[untidy])
+    async with environment(bot):
+        await bot.infer(deadline=1)
+
+    assert [(status, at) for _, status, _, at in ends(transcript)] == [("cancelled", 1)]
+    (status,) = of_type(transcript, "status")
+    assert (status.name, status.inference, status.data["inference"]) == ("tool.failed", None, "bot/1")
+    assert status.data["error"] == "LookupError: cannot clean up"
+    transcript.expect("bot").rest()
+
+
+async def test_a_tool_that_is_done_in_time_leaves_no_timer(environment, transcript, virtual_clock):
+    async def nap():
+        await anyio.sleep(1)
+
+    await run(environment, transcript, tool_call("nap", {}), tools=[nap], tool_timeout=60)
+
+    assert virtual_clock.now == 1
+
+
+async def test_a_call_that_is_stopped_as_it_begins_never_runs(environment, transcript):
+    ran = []
+
+    async def pay():
+        ran.append("pay")
+
+    call = ItemCompleted(FunctionCall("c", "pay", "{}"))
+    bot = Agent("bot", Says([call, TextDelta("a"), TextDelta("b")]), tools=[pay])
+    async with environment(bot):
+        await bot.infer(max_deltas=1)
+
+    assert ran == []
+    assert [status for _, status, _, _ in ends(transcript)] == ["cancelled"]
+    transcript.expect("bot").rest()
+
+
+async def test_stopped_between_two_rounds_the_model_is_not_asked_again(environment, transcript):
+    class Slow(Participant):
+        async def on_external_function_call_output(self, source, item):
+            await anyio.sleep(1)  # the next round waits for this inbox
+            await self.abort("bot/1", "that will do")
+
+    async def pay():
+        return "paid"
+
+    model = FakeModel(script(tool_call("pay", {})))
+    bot = Agent("bot", model, tools=[pay])
+    async with environment(bot, Slow("slow", inbox=Inbox.block(1))):
+        outcome = await bot.infer()
+
+    assert (outcome.by, len(model.calls)) == ("slow", 1)
+    assert ends(transcript) == [("call_0", "completed", "paid", 0)]
+    assert len(bot.context) == 2  # the round was over
+    transcript.expect("bot").skip_until("inference.aborted").aborted(at=1).nothing_more()
+
+
+async def test_a_tool_that_cancels_the_task_it_runs_in_ends_the_room_and_that_is_said(
+    environment, transcript, anyio_backend_name
+):
+    if anyio_backend_name == "trio":
+        pytest.skip("trio has no such thing")
+
+    async def foolish():
+        asyncio.current_task().cancel()
+        await anyio.sleep(1)
+
+    bot = Agent("bot", FakeModel(script(tool_call("foolish", {}))), tools=[foolish])
+    with pytest.raises(RuntimeError, match="a task of the environment was cancelled"):
+        async with environment(bot):
+            await bot.infer()
+
+    assert [status for _, status, _, _ in ends(transcript)] == ["cancelled"]
     transcript.expect("bot").rest()
