@@ -299,6 +299,7 @@ async def test_what_one_tool_sets_in_its_context_no_other_sees(environment, tran
     async def mark(n: int):
         before = user.get()
         user.set(n)
+        await anyio.sleep(1)
         return before
 
     bot = agent_with(mark, says=[tool_call("mark", {"n": n}) for n in range(3)], max_parallel_tools=1)

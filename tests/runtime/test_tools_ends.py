@@ -526,3 +526,40 @@ async def test_a_tool_that_cancels_the_task_it_runs_in_ends_the_room_and_that_is
 
     assert [status for _, status, _, _ in ends(transcript)] == ["cancelled"]
     transcript.expect("bot").rest()
+
+
+async def test_stopped_in_the_instant_in_which_the_next_round_could_begin(environment, transcript):
+    class Slow(Participant):
+        async def on_external_function_call_output(self, source, item):
+            await anyio.sleep(1)
+
+    class Stops(Participant):
+        async def on_external_function_call_output(self, source, item):
+            await anyio.sleep(1)
+            await self.abort("bot/1")
+
+    async def pay():
+        return "paid"
+
+    model = FakeModel(script(tool_call("pay", {})))
+    bot = Agent("bot", model, tools=[pay])
+    async with environment(bot, Slow("slow", inbox=Inbox.block(1)), Stops("stops")):
+        outcome = await bot.infer()
+
+    assert (outcome.by, len(model.calls)) == ("stops", 1)
+    transcript.expect("bot").rest()
+
+
+async def test_a_stubborn_tool_of_a_room_that_is_cancelled_is_on_the_record(environment, transcript, virtual_clock):
+    async def stubborn():
+        with anyio.CancelScope(shield=True):
+            await anyio.sleep(60)
+
+    bot = Agent("bot", FakeModel(script(tool_call("stubborn", {}))), tools=[stubborn])
+    with anyio.move_on_after(1):
+        async with environment(bot):
+            await bot.infer()
+
+    assert [(status.name, status.time) for status in of_type(transcript, "status")] == [("tool.not_stopped", 6)]
+    assert virtual_clock.now == 60  # no room is left before its tasks have ended
+    transcript.expect("bot").rest()
