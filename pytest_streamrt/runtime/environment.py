@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Protocol, Self, get_args
@@ -24,12 +24,13 @@ from pytest_streamrt.events.types import (
     Signal,
     stamp,
 )
-from pytest_streamrt.runtime.acting import Acting, acting
+from pytest_streamrt.runtime.acting import acting
 from pytest_streamrt.runtime.cancellation import strays_are_errors
+from pytest_streamrt.runtime.gate import Gate, check_gates
 from pytest_streamrt.runtime.inference import Inference
 from pytest_streamrt.runtime.mailbox import Mailbox, open_mailbox, warn_crowded
-from pytest_streamrt.runtime.participant import Participant, check_admissible, check_signal
-from pytest_streamrt.runtime.waiting import Bell, Ending, Settling, lent_inbox, waiting_for
+from pytest_streamrt.runtime.participant import HEARD_TWICE, Participant, check_admissible, check_signal
+from pytest_streamrt.runtime.waiting import Bell, Ending, Handling, Settling, lent_inbox, waiting_for
 
 if TYPE_CHECKING:
     from pytest_streamrt.runtime.agent import Agent
@@ -60,6 +61,7 @@ class Environment:
 
     Args:
         participants: who is in it from the start.
+        gates: what sees the model's events before the room does; see `Gate`. Each inference has copies of its own.
         transcript: where its events are logged.
         failures: "raise" what participants raised on leaving, or "isolate" it to the record (`participant.failed`).
     """
@@ -67,6 +69,7 @@ class Environment:
     def __init__(
         self,
         *participants: Participant,
+        gates: Iterable[Gate] = (),
         transcript: EventLog | None = None,
         failures: Failures = "raise",
     ) -> None:
@@ -76,6 +79,7 @@ class Environment:
         self.inferences: dict[str, Inference] = {}
         """Every inference there has been in the room, by its id."""
         self._founders = participants
+        self._gates = check_gates(gates)
         self._log = transcript
         self._isolate = failures == "isolate"
         self._present: dict[str, Participant] = {}
@@ -272,7 +276,9 @@ class Environment:
 
     def _admit(self, participant: Participant) -> None:
         participant._environment = self
-        mailbox = open_mailbox(participant.name, participant._inbox, self._crowded.append, keep=self._log is not None)
+        mailbox = open_mailbox(
+            participant.name, participant._inbox, self._crowded.append, self._record_gap, keep=self._log is not None
+        )
         participant._mailbox = mailbox
         self._stays.append(mailbox)
         self._listening.append(mailbox)
@@ -296,33 +302,35 @@ class Environment:
     async def _attend(self, participant: Participant) -> None:
         """One participant's task: hear one event after the other."""
         mailbox = participant._mailbox
+        change = self._change
         try:
             while await mailbox.arrival():
                 with strays_are_errors():  # around all that waits: around each it would cost more than hearing it
                     while (entry := mailbox.take()) is not None:
                         source, event = entry
-                        if mailbox.gap is not None:
-                            self._record_gap(mailbox)
-                        mailbox.occasion = occasion = Acting(participant, event.seq, handling=True)
+                        mailbox.occasion = occasion = Handling(participant, event.seq)
                         acting.set(occasion)
-                        await participant._hear(source, event)
-                        mailbox.handled()
-                        self._change.ring()
+                        if source is participant:
+                            await participant.on_internal_event(event)
+                        else:
+                            await participant.on_external_event(source, event)
+                        if event.type in HEARD_TWICE:
+                            await participant._hear(source, event)
+                        change.ring()
+                    change.ring()
         except Exception as error:  # noqa: BLE001 - a participant that fails must not take the room with it
-            mailbox.handled()
+            mailbox.give_up()
             self._fail(participant, event, error)
         finally:
-            mailbox.handled()
+            mailbox.give_up()
             self._attending.remove(mailbox)
-            self._change.ring()
+            change.ring()
 
-    def _record_gap(self, mailbox: Mailbox) -> None:
+    def _record_gap(self, name: str, first: int, last: int) -> None:
         """Put on the record what a participant will not hear."""
-        assert mailbox.gap is not None
-        first, last = mailbox.gap
         if self._log is not None:
-            gap = DeltasDropped(mailbox.name, first, last, last - first + 1)
-            self._log.log(stamp(gap, seq=0, time=self._log.elapsed(), source=mailbox.name), self)
+            gap = DeltasDropped(name, first, last, last - first + 1)
+            self._log.log(stamp(gap, seq=0, time=self._log.elapsed(), source=name), self)
 
     def _fail(self, participant: Participant, event: Event, error: Exception) -> None:
         error.add_note(f"raised by the participant {participant.name!r} while it handled {event!r}")

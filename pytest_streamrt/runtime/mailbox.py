@@ -27,6 +27,9 @@ CROWDED: Final = 10_000
 Entry = tuple[Any, Event]
 """Who has emitted an event, and the event."""
 
+Alarm = Callable[["Mailbox"], None]
+Record = Callable[[str, int, int], None]
+
 
 class Mailbox(Party):
     """Holds what a participant has yet to hear, in the room's order. This one is unbounded; the subclasses are not.
@@ -35,13 +38,14 @@ class Mailbox(Party):
         name: the participant's.
         inbox: its policy.
         alarm: called with a mailbox, once, when too much waits in it.
+        record: called with the name, the first and the last `seq` of what has been dropped before the event that comes next.
         keep: whether to keep a list of what was heard, as evidence.
     """
 
     can_fill = False
     """Whether streams may have to wait for it."""
 
-    def __init__(self, name: str, inbox: Inbox, alarm: Callable[[Mailbox], None], *, keep: bool) -> None:
+    def __init__(self, name: str, inbox: Inbox, alarm: Alarm, record: Record, *, keep: bool) -> None:
         super().__init__()
         self.name = name
         self.inbox = inbox
@@ -51,12 +55,12 @@ class Mailbox(Party):
         self.cut = False  # whether it was closed before all was heard
         self.most = 0  # deltas that waited at once, where there is a bound
         self.overrun: Event | None = None  # the first delta of a stream that should have waited
-        self.gap: tuple[int, int] | None = None  # what was dropped just before the event that `take` gave
         self._queue: deque[Any] = deque()
         self._handling = False
         self._lent = 0
         self._arrival: anyio.Event | None = None
-        self._alarm: Callable[[Mailbox], None] | None = alarm
+        self._alarm: Alarm | None = alarm
+        self._record = record
 
     def __str__(self) -> str:
         return f"the handler of {self.name!r}"
@@ -96,8 +100,9 @@ class Mailbox(Party):
         return True
 
     def take(self) -> Entry | None:
-        """The next event, if there is one. It is being handled from now on."""
+        """The one before has been handled. The next event, if there is one: it is being handled from now on."""
         if not self._queue:
+            self.give_up()
             return None
         self._handling = True
         entry: Entry = self._queue.popleft()
@@ -105,8 +110,8 @@ class Mailbox(Party):
             self.heard.append(entry[1])
         return entry
 
-    def handled(self) -> None:
-        """The event that `take` gave has been handled."""
+    def give_up(self) -> None:
+        """Nothing is being handled any more."""
         self._handling = False
         self.occasion = None
 
@@ -136,8 +141,8 @@ class Mailbox(Party):
 class _Bounded(Mailbox):
     """Counts the deltas in it."""
 
-    def __init__(self, name: str, inbox: Inbox, alarm: Callable[[Mailbox], None], *, keep: bool) -> None:
-        super().__init__(name, inbox, alarm, keep=keep)
+    def __init__(self, name: str, inbox: Inbox, alarm: Alarm, record: Record, *, keep: bool) -> None:
+        super().__init__(name, inbox, alarm, record, keep=keep)
         assert inbox.capacity is not None
         self._capacity = inbox.capacity
         self._deltas = 0
@@ -160,8 +165,8 @@ class _Blocking(_Bounded):
 
     can_fill = True
 
-    def __init__(self, name: str, inbox: Inbox, alarm: Callable[[Mailbox], None], *, keep: bool) -> None:
-        super().__init__(name, inbox, alarm, keep=keep)
+    def __init__(self, name: str, inbox: Inbox, alarm: Alarm, record: Record, *, keep: bool) -> None:
+        super().__init__(name, inbox, alarm, record, keep=keep)
         self._delta_in_hand = False
 
     @property
@@ -181,23 +186,18 @@ class _Blocking(_Bounded):
             self._wake()
 
     def take(self) -> Entry | None:
-        entry = super().take()
-        if entry is not None:
-            self._delta_in_hand = entry[1].type in DELTAS
-        return entry
-
-    def handled(self) -> None:
-        super().handled()
         if self._delta_in_hand:
             self._deltas -= 1
-            self._delta_in_hand = False
+        entry = super().take()
+        self._delta_in_hand = entry is not None and entry[1].type in DELTAS
+        return entry
 
 
 class _Dropping(_Bounded):
     """The oldest delta that waits gives way to a new one. What is being handled does not count."""
 
-    def __init__(self, name: str, inbox: Inbox, alarm: Callable[[Mailbox], None], *, keep: bool) -> None:
-        super().__init__(name, inbox, alarm, keep=keep)
+    def __init__(self, name: str, inbox: Inbox, alarm: Alarm, record: Record, *, keep: bool) -> None:
+        super().__init__(name, inbox, alarm, record, keep=keep)
         self._last: int | None = None
 
     def put(self, entry: Entry, delta: bool) -> None:  # noqa: FBT001 - as above
@@ -223,8 +223,8 @@ class _Dropping(_Bounded):
         if event.type in DELTAS:
             self._deltas -= 1
         # Everything else is heard, and in order: what lies between two events that are heard was all dropped.
-        gapless = self._last is None or event.seq == self._last + 1
-        self.gap = None if gapless or self._last is None else (self._last + 1, event.seq - 1)
+        if self._last is not None and event.seq != self._last + 1:
+            self._record(self.name, self._last + 1, event.seq - 1)
         self._last = event.seq
         return entry
 
@@ -323,9 +323,9 @@ _KINDS: Final[dict[str, type[Mailbox]]] = {
 }
 
 
-def open_mailbox(name: str, inbox: Inbox, alarm: Callable[[Mailbox], None], *, keep: bool) -> Mailbox:
+def open_mailbox(name: str, inbox: Inbox, alarm: Alarm, record: Record, *, keep: bool) -> Mailbox:
     """The mailbox for an inbox's policy."""
-    return _KINDS[inbox.policy](name, inbox, alarm, keep=keep)
+    return _KINDS[inbox.policy](name, inbox, alarm, record, keep=keep)
 
 
 def warn_crowded(crowded: list[Mailbox]) -> None:

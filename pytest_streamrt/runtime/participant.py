@@ -21,11 +21,10 @@ if TYPE_CHECKING:
     from pytest_streamrt.runtime.inference import Inference
     from pytest_streamrt.runtime.mailbox import Mailbox
 
-__all__ = ["Observer", "Participant", "check_admissible", "check_signal"]
+__all__ = ["HEARD_TWICE", "Observer", "Participant", "check_admissible", "check_signal"]
 
-_WITH_HANDLERS_OF_THEIR_OWN: Final = frozenset(
-    {"item.completed", "participant.joined", "participant.left", "participant.failed"}
-)
+HEARD_TWICE: Final = frozenset({"item.completed", "participant.joined", "participant.left", "participant.failed"})
+"""The types of event that have a handler of their own, beside the one for all."""
 
 
 class Participant:
@@ -164,14 +163,8 @@ class Participant:
         """Another's model has finished a message."""
 
     async def _hear(self, source: Participant, event: Event) -> None:
-        """Call the handlers for one event."""
+        """Call the second handler that some events have."""
         own = source is self
-        if own:
-            await self.on_internal_event(event)
-        else:
-            await self.on_external_event(source, event)
-        if event.type not in _WITH_HANDLERS_OF_THEIR_OWN:
-            return
         if isinstance(event, ItemCompleted):
             await self._hear_item(source, event.item, own=own)
         elif isinstance(event, ParticipantJoined):
