@@ -305,9 +305,14 @@ class Environment:
         change = self._change
         try:
             while await mailbox.arrival():
+                listens = participant._listens
                 with strays_are_errors():  # around all that waits: around each it would cost more than hearing it
                     while (entry := mailbox.take()) is not None:
                         source, event = entry
+                        if mailbox.can_fill:
+                            change.ring()  # the one before is handled: a stream may wait for that
+                        if not listens and event.type not in HEARD_TWICE:
+                            continue
                         mailbox.occasion = occasion = Handling(participant, event.seq)
                         acting.set(occasion)
                         if source is participant:
@@ -316,7 +321,6 @@ class Environment:
                             await participant.on_external_event(source, event)
                         if event.type in HEARD_TWICE:
                             await participant._hear(source, event)
-                        change.ring()
                     change.ring()
         except Exception as error:  # noqa: BLE001 - a participant that fails must not take the room with it
             mailbox.give_up()

@@ -162,6 +162,14 @@ class Participant:
     async def on_external_model_message(self, source: Participant, item: ModelMessage) -> None:
         """Another's model has finished a message."""
 
+    @property
+    def _listens(self) -> bool:
+        """Whether it has a handler for events of any type. Many have none, such as agents that only answer."""
+        return not (
+            getattr(self.on_internal_event, "__func__", None) is Participant.on_internal_event
+            and getattr(self.on_external_event, "__func__", None) is Participant.on_external_event
+        )
+
     async def _hear(self, source: Participant, event: Event) -> None:
         """Call the second handler that some events have."""
         own = source is self
