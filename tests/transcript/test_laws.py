@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import anyio
+import anyio.lowlevel
 import pytest
 
-from pytest_streamrt import Transcript, script
+from pytest_streamrt import Agent, Environment, FakeModel, Observer, Transcript, script
 from pytest_streamrt.events import (
+    DeltasDropped,
     InferenceAborted,
     InferenceCompleted,
     InferenceStarted,
@@ -15,6 +20,7 @@ from pytest_streamrt.events import (
     TextDelta,
     stamp,
 )
+from pytest_streamrt.runtime.inbox import Inbox
 from tests.transcript.scenes import say
 
 
@@ -93,3 +99,113 @@ def test_an_unknown_law_cannot_be_skipped():
 
 def test_an_empty_transcript_is_no_evidence():
     assert Transcript().assert_lawful().checked == []
+
+
+async def listened(inbox, texts="abcdef"):
+    """A transcript of an agent that one observer listens to, and what that observer's inbox took down."""
+
+    class Slow(Observer):
+        async def on_external_event(self, source, event):
+            if event.type == "text.delta":
+                await anyio.sleep(1)
+
+    transcript = Transcript()
+    agent = Agent("agent", FakeModel(script(*texts)))
+    async with Environment(Slow("slow", inbox), agent, transcript=transcript) as room:
+        await agent.infer()
+    return transcript, next(stay for stay in room._stays if stay.name == "slow")
+
+
+def delta(stay, n=1):
+    """Where in what it heard its nth delta from the end is."""
+    return [i for i, event in enumerate(stay.heard) if event.type == "text.delta"][-n]
+
+
+def lose(stay, i):
+    del stay.heard[i]
+
+
+def swap(stay, i):
+    stay.heard[i - 1], stay.heard[i] = stay.heard[i], stay.heard[i - 1]
+
+
+def change(stay, i):
+    stay.heard[i] = replace(stay.heard[i], text="?")
+
+
+@pytest.mark.anyio
+@pytest.mark.virtual_time
+@pytest.mark.parametrize(
+    ("inbox", "damage", "what"),
+    [
+        (
+            Inbox.unbounded(),
+            lambda stay: lose(stay, delta(stay)),
+            "'slow' does not hear seq 9 to 9, and that is not on the",
+        ),
+        (Inbox.unbounded(), lambda stay: lose(stay, -2), "'slow' never hears ItemCompleted"),
+        (Inbox.unbounded(), lambda stay: lose(stay, 0), "before it has joined"),
+        (Inbox.unbounded(), lambda stay: lose(stay, -1), "last, and not seq 11, the last while it was there"),
+        (Inbox.unbounded(), lambda stay: swap(stay, delta(stay)), "after seq 9"),
+        (Inbox.unbounded(), lambda stay: change(stay, delta(stay)), "which is not what was emitted"),
+        (Inbox.drop_oldest(2), lambda stay: lose(stay, delta(stay, 2)), "'slow' does not hear seq 5 to 8"),
+        (
+            Inbox.drop_oldest(1),
+            lambda stay: stay.heard.clear(),
+            "'slow' was to miss seq 5 to 8",
+        ),
+        (Inbox.coalesce(2), lambda stay: change(stay, delta(stay)), "which is not what was emitted"),
+    ],
+)
+async def test_what_was_delivered_wrongly_is_named(inbox, damage, what):
+    transcript, stay = await listened(inbox)
+    transcript.assert_lawful()
+
+    damage(stay)
+
+    with pytest.raises(AssertionError, match="law 3 is broken") as caught:
+        transcript.assert_lawful()
+    assert what in str(caught.value)
+    transcript.assert_lawful(skip=[3])
+
+
+@pytest.mark.anyio
+@pytest.mark.virtual_time
+async def test_a_gap_is_on_the_record_once():
+    transcript, _ = await listened(Inbox.drop_oldest(2))
+    (gap,) = (pair for pair in transcript.logged if isinstance(pair[1], DeltasDropped))
+
+    transcript.log(gap[1], gap[0])
+
+    with pytest.raises(AssertionError, match="'slow' was to miss seq 5 to 7, and did not"):
+        transcript.assert_lawful()
+
+
+@pytest.mark.anyio
+@pytest.mark.virtual_time
+async def test_an_inbox_that_held_too_much_is_named():
+    transcript, stay = await listened(Inbox.block(2))
+    stay.overrun = stay.heard[delta(stay)]
+
+    with pytest.raises(
+        AssertionError, match=r"the inbox of 'slow', Inbox.block\(2\), was full, and yet a stream went on"
+    ):
+        transcript.assert_lawful()
+
+    transcript, stay = await listened(Inbox.drop_oldest(2))
+    stay.most = 3
+    with pytest.raises(AssertionError, match=r"Inbox.drop_oldest\(2\), held 3 deltas"):
+        transcript.assert_lawful()
+
+
+@pytest.mark.anyio
+@pytest.mark.virtual_time
+async def test_a_stream_that_does_not_wait_breaks_law_11(monkeypatch):
+    async def at_once(room):
+        await anyio.lowlevel.checkpoint()
+
+    monkeypatch.setattr(Environment, "_room_for_more", at_once)
+    transcript, _ = await listened(Inbox.block(2))
+
+    with pytest.raises(AssertionError, match="law 11 is broken"):
+        transcript.assert_lawful()
