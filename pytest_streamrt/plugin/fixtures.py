@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
@@ -14,7 +14,7 @@ from pytest_streamrt.plugin.state import state_of
 if TYPE_CHECKING:
     from pytest_streamrt.cassette import Cassette
     from pytest_streamrt.clock import VirtualClock
-    from pytest_streamrt.runtime import Environment, Participant
+    from pytest_streamrt.runtime import Environment, Gate, Participant
     from pytest_streamrt.transcript import Transcript
 
 __all__ = ["asgi_client", "environment", "stream_cassette", "transcript", "transcript_snapshot", "virtual_clock"]
@@ -34,9 +34,11 @@ def environment(request: pytest.FixtureRequest) -> Callable[..., Environment]:
     state = state_of(request.node)
     state.has_environment = True
 
-    def environment(*participants: Participant, failures: Literal["raise", "isolate"] = "raise") -> Environment:
+    def environment(
+        *participants: Participant, gates: Iterable[Gate] = (), failures: Literal["raise", "isolate"] = "raise"
+    ) -> Environment:
         """An environment that writes to the test's transcript."""
-        return Environment(*participants, transcript=state.transcript, failures=failures)
+        return Environment(*participants, gates=gates, transcript=state.transcript, failures=failures)
 
     return environment
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Generator
+from collections.abc import AsyncIterator, Callable, Generator, Iterable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -25,6 +25,9 @@ from pytest_streamrt.events.types import (
 )
 from pytest_streamrt.runtime.acting import Acting, acting
 from pytest_streamrt.runtime.cancellation import strays_are_errors
+from pytest_streamrt.runtime.gate import GateFailed
+from pytest_streamrt.runtime.gate_chain import GateChain
+from pytest_streamrt.runtime.handoff import hand_over
 from pytest_streamrt.runtime.rounds import Calls
 from pytest_streamrt.runtime.source import CLOSE_TIMEOUT, check_event, close_stream, open_stream
 
@@ -41,7 +44,7 @@ class Outcome:
 
     Attributes:
         status: "completed", "aborted" or "failed".
-        text: the answer, or as much of it as there is.
+        text: the answer, or as much of it as there is, as the room has heard it: what a gate kept back is not in it.
         items: the finished items, then what was still being written.
         usage: tokens used, where the model said.
         reason: why it was aborted, how it failed, or the provider's reason for ending.
@@ -75,7 +78,9 @@ class Inference:
         self._max_deltas = max_deltas
         self._deltas = 0
         self._seq = 0
-        self._fold = Fold()
+        self._fold = Fold()  # the agent's own: what its model has said
+        self._gates = GateChain(environment._gates)
+        self._heard = Fold() if environment._gates else self._fold  # the room's: what the gates let through
         self._round = 1
         self._kept = 0  # how many of its items are in the agent's context
         self._calls = Calls(self, environment)
@@ -101,8 +106,8 @@ class Inference:
 
     @property
     def text(self) -> str:
-        """What it has said so far."""
-        return self._fold.text
+        """What it has said so far, as far as the room has heard it."""
+        return self._heard.text
 
     async def outcome(self) -> Outcome:
         """Wait for its end, however it ends. Never raises for a failed one."""
@@ -133,6 +138,22 @@ class Inference:
             if self._asking:
                 self._report_not_closed()
             self._calls.report_running()
+
+    async def handoff(self, to: Agent, reason: str = "") -> Inference:
+        """Stop it, and have another agent go on: with what this one was given and had said, as far as it got.
+
+        The other agent's inference, which is returned, says on the record where it comes from: the status "handoff", with
+        `from`, `to` and `reason`. This agent's instructions (system and developer messages) and its reasoning stay behind.
+
+        Args:
+            to: the agent that goes on, in the same room.
+            reason: why, for the record.
+
+        Raises:
+            TypeError: `to` is no agent.
+            ValueError: `to` is this inference's own agent, or in another room.
+        """
+        return await hand_over(self, to, reason)
 
     async def _result(self) -> Outcome:
         outcome = await self.outcome()
@@ -177,7 +198,7 @@ class Inference:
         for output in outputs:
             done = ItemCompleted(output)
             self._fold.add(done)
-            self._emit(done)
+            self._say([done])
         self._keep_items()
         rounds = self.agent.max_rounds
         if self._round >= rounds:
@@ -254,10 +275,32 @@ class Inference:
         if isinstance(event, Usage):
             event = replace(event, round=self._round)  # the fold adds up rounds
         self._fold.add(event)
-        self._emit(event)
+        if not self._pass_gates(lambda: self._gates.take(event)):
+            return False
         if isinstance(event, ItemCompleted) and isinstance(event.item, FunctionCall):
             self._calls.add(event.item)
         return True
+
+    def _pass_gates(self, let_through: Callable[[], list[Event]]) -> bool:
+        """Say what the gates let through. False where one of them has ended the inference."""
+        try:
+            events = let_through()
+        except GateFailed as error:
+            self._fail(error.kind, str(error), error)
+            return False
+        self._say(events)
+        if self._gates.stopped is None:
+            return True
+        gate, reason = self._gates.stopped
+        self._abort_now(reason, gate)
+        return False
+
+    def _say(self, events: Iterable[Event]) -> None:
+        """To the room. What it has heard is folded beside what the model has said, where gates may tell the two apart."""
+        for event in events:
+            if self._heard is not self._fold:
+                self._heard.add(event)
+            self._emit(event)
 
     async def _watch_deadline(self, seconds: float) -> None:
         with self._timer:
@@ -268,10 +311,14 @@ class Inference:
         if self._outcome is not None:
             return
         for item in self._fold.open_items:  # what the model left unfinished is finished now
-            self._take(ItemCompleted(item))
+            if not self._take(ItemCompleted(item)):
+                return  # a gate has ended it
         if self._calls.to_answer:
             return  # a round has ended, and not the inference
         self._keep_items()
+        if not self._pass_gates(lambda: self._gates.flush("completed")):
+            return
+        self._say([ItemCompleted(item) for item in self._heard.open_items])  # of what was let go only now
         self._end("completed", InferenceCompleted(finish_reason), reason=finish_reason or "")
 
     def _keep_items(self) -> None:
@@ -280,17 +327,24 @@ class Inference:
         self.agent.context.add(*items[self._kept :])
         self._kept = len(items)
 
+    @property
+    def _unfinished(self) -> list[Item]:
+        """What it has said that is not in the agent's context: the round that was cut short."""
+        return self._fold.items[self._kept :]
+
     def _fail(self, kind: Any, message: str, error: Exception | None) -> None:
         if self._outcome is not None:
             return
         self._error = error
+        self._say(self._gates.flush("failed"))
         self._end("failed", InferenceFailure(kind, message, self.text), reason=message, kind=kind)
 
     def _abort_now(self, reason: str, by: str) -> None:
         """Close the fence: from here on nothing of the inference is emitted but its end. Never waits."""
         if self._outcome is not None:
             return
-        items = tuple(self._fold.items)
+        self._gates.flush("aborted")  # which lets nothing through: the fence is closed
+        items = tuple(self._heard.items)
         self._end("aborted", InferenceAborted(reason, by, self.text, items, self._fold.usage), reason=reason, by=by)
         self._scope.cancel()
 
@@ -303,7 +357,10 @@ class Inference:
         by: str = "",
         kind: str = "",
     ) -> None:
-        items, usage = tuple(self._fold.items), self._fold.usage
+        items, usage = tuple(self._heard.items), self._fold.usage
         self._outcome = Outcome(status, self.text, items, usage, reason, by, kind)
+        for error in self._gates.errors:
+            failed = Status("gate.failed", {"inference": self.id, "gate": error.gate, "error": str(error)})
+            self._environment._emit(failed, self.agent)
         self._calls.cancel(reason)
         self._emit(event)

@@ -17,7 +17,8 @@ from pytest_streamrt.events.types import (
     RefusalDelta,
     TextDelta,
 )
-from pytest_streamrt.runtime.gate import Emit, End, Gate, Ledger, Pass, Verdict
+from pytest_streamrt.runtime.gate import Emit, End, Gate, Pass, Verdict
+from pytest_streamrt.runtime.gate_chain import Ledger
 
 __all__ = ["THINKING", "TOOL_SYNTAX", "LeakageGate"]
 

@@ -26,7 +26,8 @@ from pytest_streamrt.events import (
     ToolCallStarted,
     Usage,
 )
-from pytest_streamrt.runtime.gate import Emit, Gate, GateChain, GateFailed, Hold, Pass, Stop, check_gates
+from pytest_streamrt.runtime.gate import Emit, Gate, GateFailed, Hold, Pass, Stop, check_gates
+from pytest_streamrt.runtime.gate_chain import GateChain
 from tests.strategies import examples, texts
 
 

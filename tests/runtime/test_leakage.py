@@ -21,7 +21,7 @@ from pytest_streamrt.events import (
     ToolCallStarted,
 )
 from pytest_streamrt.providers import decode, encode
-from pytest_streamrt.runtime.gate import GateChain
+from pytest_streamrt.runtime.gate_chain import GateChain
 from pytest_streamrt.runtime.leakage import TOOL_SYNTAX, LeakageGate
 from tests.strategies import cut_text, examples, sizes
 
