@@ -146,7 +146,9 @@ class _Bounded(Mailbox):
         assert inbox.capacity is not None
         self._capacity = inbox.capacity
         self._deltas = 0
-        self._over: set[str | None] = set()  # the inferences that have added one to it since it was full
+        self._over: dict[
+            str | None, int
+        ] = {}  # the inferences that have added to it since it was full, and at which seq
         self._alarm = None  # streams wait, or deltas go: it is no surprise
 
     def lend(self) -> None:
@@ -154,10 +156,14 @@ class _Bounded(Mailbox):
         self._over.clear()
 
     def _note_over(self, event: Event) -> None:
-        """A delta comes though there is no room. Each stream may have one on its way; a second should have waited."""
-        if event.inference in self._over and self.overrun is None:
+        """A delta comes though there is no room. Each stream may have one on its way; a second should have waited.
+
+        One right after the other are one step: a gate may let go of several that it has held.
+        """
+        last = self._over.get(event.inference)
+        if last is not None and event.seq != last + 1 and self.overrun is None:
             self.overrun = event
-        self._over.add(event.inference)
+        self._over[event.inference] = event.seq
 
 
 class _Blocking(_Bounded):

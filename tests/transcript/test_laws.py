@@ -101,8 +101,8 @@ def test_an_empty_transcript_is_no_evidence():
     assert Transcript().assert_lawful().checked == []
 
 
-async def listened(inbox, texts="abcdef"):
-    """A transcript of an agent that one observer listens to, and what that observer's inbox took down."""
+async def listened(inbox, agents=1):
+    """A transcript of agents that one observer listens to, and what that observer's inbox took down."""
 
     class Slow(Observer):
         async def on_external_event(self, source, event):
@@ -110,9 +110,10 @@ async def listened(inbox, texts="abcdef"):
                 await anyio.sleep(1)
 
     transcript = Transcript()
-    agent = Agent("agent", FakeModel(script(*texts)))
-    async with Environment(Slow("slow", inbox), agent, transcript=transcript) as room:
-        await agent.infer()
+    talking = [Agent(f"agent {i}", FakeModel(script(*"abcdef"))) for i in range(agents)]
+    async with Environment(Slow("slow", inbox), *talking, transcript=transcript) as room:
+        for agent in talking:
+            agent.infer()
     return transcript, next(stay for stay in room._stays if stay.name == "slow")
 
 
@@ -205,7 +206,7 @@ async def test_a_stream_that_does_not_wait_breaks_law_11(monkeypatch):
         await anyio.lowlevel.checkpoint()
 
     monkeypatch.setattr(Environment, "_room_for_more", at_once)
-    transcript, _ = await listened(Inbox.block(2))
+    transcript, _ = await listened(Inbox.block(2), agents=2)
 
     with pytest.raises(AssertionError, match="law 11 is broken"):
         transcript.assert_lawful()
