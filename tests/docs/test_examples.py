@@ -1,6 +1,7 @@
 """Every example in the README and the documentation, executed: tests by pytest, in a process of their own, the rest as it is.
 
-A block of Python whose first line is ``# name.py`` is a file, and belongs to the other files of the same page.
+A block of Python whose first line is ``# name.py`` is a file, and belongs to the other files of the same page. Blocks of
+one name are the parts of one file.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ def blocks(page):
     for source in BLOCK.findall(page.read_text(encoding="utf-8")):
         name = FILE.match(source)
         if name:
-            files[name[1]] = source
+            files[name[1]] = f"{files.get(name[1], '')}\n{source}"
         else:
             rest.append(source)
     return files, rest

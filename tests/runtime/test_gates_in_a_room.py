@@ -85,7 +85,9 @@ async def test_gates_are_asked_in_order_and_each_inference_has_its_own():
 async def test_the_partial_of_an_abort_is_what_the_room_heard():
     with virtual_time():
         transcript = Transcript()
-        bot = Agent("bot", FakeModel(script("<thi", "nk>plan B</th", "ink>Hel", "lo", "<think>secret", stall(), every=0.01)))
+        bot = Agent(
+            "bot", FakeModel(script("<thi", "nk>plan B</th", "ink>Hel", "lo", "<think>secret", stall(), every=0.01))
+        )
         async with Environment(bot, gates=[LeakageGate()], transcript=transcript):
             outcome = await bot.infer(deadline=1)
 
