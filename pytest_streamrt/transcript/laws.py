@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from pytest_streamrt.events.fold import Fold
-from pytest_streamrt.events.order import DELTAS, State, next_state
-from pytest_streamrt.events.types import DeltasDropped, Event, InferenceAborted, Mark
+from pytest_streamrt.events.items import FunctionCall
+from pytest_streamrt.events.order import DELTAS, TERMINALS, State, next_state
+from pytest_streamrt.events.types import DeltasDropped, Event, InferenceAborted, ItemCompleted, Mark, ToolResult
 from pytest_streamrt.runtime.environment import Environment
 from pytest_streamrt.runtime.mailbox import Mailbox, merged
 
@@ -71,6 +72,8 @@ def check_laws(logged: Sequence[Logged], skip: Collection[int]) -> LawReport:
             report.unchecked[law] = "the transcript is empty"
         elif law in _OF_DELIVERIES and not any(_rooms(logged)):
             report.unchecked[law] = "no environment wrote to the transcript, and so nothing was delivered"
+        elif law == _OF_TOOLS and not any(_with_tools(logged)):
+            report.unchecked[law] = "no agent that inferred has tools"
         else:
             report.checked.append(law)
             report.broken += [(law, what) for what in _CHECKS[law](logged)]
@@ -176,6 +179,31 @@ def _slice(stay: Mailbox, order: list[Event], gaps: Counter[tuple[str, int, int]
         yield f"{stay.name!r} hears {heard[-1]!r} last, and not seq {stay.until}, the last while it was there"
 
 
+def _with_tools(logged: Sequence[Logged]) -> Iterator[tuple[Environment, str]]:
+    """The inferences of agents that have tools, as far as they have ended."""
+    for origin, event in logged:
+        if not isinstance(origin, Environment) or event.type not in TERMINALS or event.inference is None:
+            continue
+        if origin.inferences[event.inference].agent.tools:
+            yield origin, event.inference
+
+
+def _answered(logged: Sequence[Logged]) -> Iterator[str]:
+    for room, inference in _with_tools(logged):
+        calls: Counter[tuple[int, str]] = Counter()  # by round and id: another round may use the id again
+        results: Counter[tuple[int, str]] = Counter()
+        for origin, event in logged:
+            if origin is not room or event.inference != inference:
+                continue
+            if isinstance(event, ItemCompleted) and isinstance(event.item, FunctionCall):
+                calls[event.round, event.item.id] += 1
+            elif isinstance(event, ToolResult):
+                results[event.round, event.id] += 1
+        for (round, id), made in calls.items():
+            if results[round, id] != made:
+                yield f"{inference}: the call {id!r} of round {round} has {results[round, id]} results, and was made {made} time(s)"
+
+
 def _bounded(logged: Sequence[Logged]) -> Iterator[str]:
     for stay in (stay for room in _rooms(logged) for stay in room._stays):
         if stay.overrun is not None:
@@ -185,6 +213,7 @@ def _bounded(logged: Sequence[Logged]) -> Iterator[str]:
 
 
 _OF_DELIVERIES: Final = frozenset({3, 11})
+_OF_TOOLS: Final = 8
 
 _CHECKS: Final[Mapping[int, Callable[[Sequence[Logged]], Iterator[str]]]] = {
     1: _numbered,
@@ -192,13 +221,13 @@ _CHECKS: Final[Mapping[int, Callable[[Sequence[Logged]], Iterator[str]]]] = {
     3: _heard,
     4: _caused,
     5: _joined,
+    8: _answered,
     11: _bounded,
 }
 
 _NO_EVIDENCE: Final[Mapping[int, str]] = {
     6: "when abort() returned is not logged",
     7: "whose handler was called is not logged",
-    8: "no tool was run by the runtime",
     9: "it compares two runs",
     10: "it compares two runs",
 }

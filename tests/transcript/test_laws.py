@@ -8,7 +8,7 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from pytest_streamrt import Agent, Environment, FakeModel, Observer, Transcript, script
+from pytest_streamrt import Agent, Environment, FakeModel, Observer, Transcript, script, tool_call, virtual_time
 from pytest_streamrt.events import (
     DeltasDropped,
     InferenceAborted,
@@ -210,3 +210,46 @@ async def test_a_stream_that_does_not_wait_breaks_law_11(monkeypatch):
 
     with pytest.raises(AssertionError, match="law 11 is broken"):
         transcript.assert_lawful()
+
+
+class Careless:
+    """A log that takes down results of tools so many times."""
+
+    def __init__(self, transcript, times):
+        self.elapsed = transcript.elapsed
+        self._log = transcript.log
+        self._times = times
+
+    def log(self, event, origin):
+        for _ in range(self._times if event.type == "tool.result" else 1):
+            self._log(event, origin)
+
+
+async def called(*, tools=True, times=1):
+    """What is logged of an agent whose model calls a tool."""
+
+    def look() -> str:
+        return "found"
+
+    with virtual_time():
+        transcript = Transcript()
+        model = FakeModel(script(tool_call("look", {})), *[script("Done")] * tools)
+        bot = Agent("bot", model, tools=[look] if tools else ())
+        async with Environment(bot, transcript=Careless(transcript, times)):
+            await bot.infer()
+    return transcript
+
+
+@pytest.mark.anyio
+async def test_law_8_is_checked_where_there_are_tools():
+    assert 8 in (await called()).assert_lawful().checked
+    assert "no agent that inferred has tools" in (await called(tools=False)).assert_lawful().unchecked[8]
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("times", [0, 2])
+async def test_a_call_without_exactly_one_result_breaks_law_8(times):
+    transcript = await called(times=times)
+
+    with pytest.raises(AssertionError, match=f"bot/1: the call .* of round 1 has {times} results, and was made 1 time"):
+        transcript.assert_lawful(skip=(1, 2, 3))
