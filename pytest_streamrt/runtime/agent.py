@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from pytest_streamrt.events.items import Message
 from pytest_streamrt.events.types import Event
 from pytest_streamrt.runtime.context import ModelContext
+from pytest_streamrt.runtime.inbox import Inbox
 from pytest_streamrt.runtime.inference import Inference
 from pytest_streamrt.runtime.participant import Participant
 from pytest_streamrt.runtime.source import check_model
@@ -43,6 +44,7 @@ class Agent(Participant):
         max_rounds: how often the model may be asked within one inference, at least 1; calling tools in each of them fails
             the inference, as "limit".
         max_parallel_tools: how many tools of one inference may run at once, at least 1; others wait, in order.
+        inbox: what becomes of what it has yet to hear; ``Inbox.block(64)`` by default.
 
     Raises:
         TypeError: the model is none, the context is no `ModelContext`, or a tool can be none.
@@ -59,8 +61,9 @@ class Agent(Participant):
         tool_timeout: float | None = None,
         max_rounds: int = 10,
         max_parallel_tools: int = 8,
+        inbox: Inbox | None = None,
     ) -> None:
-        super().__init__(name)
+        super().__init__(name, inbox)
         check_model(model, f"{type(self).__name__}({name!r})")
         if not isinstance(context, ModelContext | None):
             msg = f"{type(self).__name__}({name!r}): the context is a ModelContext, not {context!r}. Write ModelContext([…])"

@@ -377,3 +377,20 @@ async def test_on_real_time_too(inbox):
     assert slow.texts[-1][-1] == "h"
     assert slow.others == all_but_deltas(transcript, "agent")
     assert {3, 11} <= set(transcript.assert_lawful().checked)
+
+
+async def test_an_agent_chooses_its_inbox_too():
+    """One that is slow to listen, and may miss words, keeps nobody waiting."""
+
+    class Slow(Agent):
+        async def on_external_event(self, source, event):
+            await anyio.sleep(10)
+
+    with virtual_time():
+        transcript = Transcript()
+        speaker = Agent("speaker", FakeModel(script(*"abcdefgh", every=0.1)))
+        async with Environment(speaker, Slow("slow", FakeModel(), inbox=Inbox.drop_oldest(2)), transcript=transcript):
+            await speaker.infer()
+        transcript.expect("speaker").text("abcdefgh", at=0.8).completed().nothing_more()
+        transcript.assert_lawful()
+    assert any(event.type == "deltas.dropped" for event in transcript.events)
