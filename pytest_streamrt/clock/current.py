@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -17,6 +18,8 @@ from pytest_streamrt.clock.timeline import NS, VirtualClock
 
 __all__ = [
     "active_clock",
+    "asyncio_loop_here",
+    "in_trio",
     "is_clock_thread",
     "lent",
     "now_ns",
@@ -79,6 +82,12 @@ def asyncio_loop_here() -> asyncio.AbstractEventLoop | None:
         return asyncio.get_running_loop()
     except RuntimeError:
         return None
+
+
+def in_trio() -> bool:
+    """Whether the code that asks runs in a trio run. Does not import trio where nobody has."""
+    trio = sys.modules.get("trio")
+    return trio is not None and bool(trio.lowlevel.in_trio_run())
 
 
 def now_ns() -> int:

@@ -16,7 +16,7 @@ from functools import wraps
 from typing import Any, Final
 from weakref import WeakKeyDictionary
 
-from pytest_streamrt.clock.current import asyncio_loop_here
+from pytest_streamrt.clock.current import asyncio_loop_here, in_trio
 from pytest_streamrt.clock.tasks import describe, where_called
 from pytest_streamrt.errors import LeftBehind
 
@@ -76,8 +76,7 @@ class LeakWatch:
         ]
 
     def _watch_tasks(self) -> Any:
-        trio = sys.modules.get("trio")
-        if trio is not None and trio.lowlevel.in_trio_run():
+        if in_trio():
             from pytest_streamrt.clock.trio_driver import on_spawn
 
             return on_spawn(self._spawned)

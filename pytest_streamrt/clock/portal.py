@@ -9,7 +9,6 @@ Private names used, of `concurrent.futures.Future`: `_waiters`, where `wait` ent
 from __future__ import annotations
 
 import asyncio
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
@@ -20,7 +19,7 @@ from typing import Any, Final
 from anyio.from_thread import BlockingPortal
 
 from pytest_streamrt.clock.asyncio_driver import drive_asyncio
-from pytest_streamrt.clock.current import active_clock, running_here
+from pytest_streamrt.clock.current import active_clock, in_trio, running_here
 from pytest_streamrt.clock.patching import SharedPatch
 from pytest_streamrt.clock.threads import Threads
 from pytest_streamrt.clock.timeline import Driver, VirtualClock
@@ -30,8 +29,7 @@ __all__ = ["drive_running_loop", "portals_on"]
 
 def drive_running_loop(clock: VirtualClock, cancel_body: Callable[[], None]) -> AbstractContextManager[None]:
     """Put the loop that runs in this thread on that clock, whatever it is. Raises RuntimeError if none runs."""
-    trio = sys.modules.get("trio")
-    if trio is not None and trio.lowlevel.in_trio_run():
+    if in_trio():
         from pytest_streamrt.clock.trio_driver import drive_trio
 
         return drive_trio(clock, cancel_body)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import importlib.util
 import random
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import cache, wraps
@@ -14,7 +13,7 @@ from typing import Any, Final
 import anyio
 
 from pytest_streamrt.clock.asyncio_driver import drive_asyncio
-from pytest_streamrt.clock.current import active_clock, asyncio_loop_here, is_clock_thread, lent, running_here
+from pytest_streamrt.clock.current import active_clock, asyncio_loop_here, in_trio, is_clock_thread, lent, running_here
 from pytest_streamrt.clock.patching import SharedPatch
 from pytest_streamrt.clock.portal import drive_running_loop, portals_on
 from pytest_streamrt.clock.timeline import ClockOptions, RealIO, VirtualClock
@@ -73,10 +72,7 @@ def virtual_time(
 
 
 def _a_loop_runs_here() -> bool:
-    trio = sys.modules.get("trio")
-    if trio is not None and trio.lowlevel.in_trio_run():
-        return True
-    return asyncio_loop_here() is not None
+    return in_trio() or asyncio_loop_here() is not None
 
 
 @contextmanager

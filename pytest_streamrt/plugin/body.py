@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import functools
 import inspect
-import sys
 import unittest
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import pytest
 
 from pytest_streamrt.errors import CassetteMiss, ClockError, VirtualTimeStuck
 from pytest_streamrt.plugin.clock import clock_for, clock_runs, failure_of, is_on_virtual_time, on_virtual_time
+from pytest_streamrt.plugin.function import failing_plainly, place_of_function
 from pytest_streamrt.plugin.state import state_of
 
 __all__ = ["prepared_body"]
@@ -27,37 +27,28 @@ def prepared_body(item: pytest.Item) -> Iterator[None]:
         return
     virtual = is_on_virtual_time(item)
     if item.cls is not None and issubclass(item.cls, unittest.TestCase):
-        with _unittest_on_virtual_time(item) if virtual else _as_it_is():
+        with _unittest_on_virtual_time(item) if virtual else nullcontext():
             yield
         return
-    owner, name = item, "obj"
-    settings = getattr(item.obj, "hypothesis", None)
-    if settings is not None:  # hypothesis calls its inner test once for each example
-        owner, name = settings, "inner_test"
-    original = getattr(owner, name)
-    # anyio leaves a wrapper on what hypothesis calls, with the coroutine function on it.
-    function = getattr(original, "_anyio_original_func", original)
+    place = place_of_function(item)
+    function = place.function
     if virtual:
         clock = clock_for(item)
-        function = on_virtual_time(item, function, clock if settings is None else None)
+        function = on_virtual_time(item, function, None if place.examples else clock)
     state = state_of(item)
     if "anyio_backend" in item.funcargs and inspect.iscoroutinefunction(function) and state.used:
         function = _on_own_backend(item, function)
     if state.cassette is not None:
-        function = _misses_reported(function)
-    if function is getattr(original, "_anyio_original_func", original):
+        # A miss must not get out as what it is: anyio's runner does not survive it, and with it the tests that come after.
+        function = failing_plainly(function, _miss_in)
+    if function is place.function:
         yield
         return
-    setattr(owner, name, function)
+    setattr(place.owner, place.name, function)
     try:
         yield
     finally:
-        setattr(owner, name, original)
-
-
-@contextmanager
-def _as_it_is() -> Iterator[None]:
-    yield
+        setattr(place.owner, place.name, place.found)
 
 
 @contextmanager
@@ -80,10 +71,11 @@ def _on_own_backend(item: pytest.Function, function: Callable[..., Any]) -> Any:
     @functools.wraps(function)
     async def body(*args: Any, **kwargs: Any) -> Any:
         __tracebackhide__ = True
+        from pytest_streamrt.clock.current import in_trio
+
         backend: Any = item.funcargs["anyio_backend"]
         expected = backend if isinstance(backend, str) else backend[0]
-        trio = sys.modules.get("trio")
-        running = "trio" if trio is not None and trio.lowlevel.in_trio_run() else "asyncio"
+        running = "trio" if in_trio() else "asyncio"
         if running != expected:
             msg = (
                 f"this test has anyio_backend={expected!r}, and it runs on {running}: pytest-asyncio's auto mode has taken "
@@ -95,42 +87,10 @@ def _on_own_backend(item: pytest.Function, function: Callable[..., Any]) -> Any:
     return body
 
 
-def _misses_reported(function: Callable[..., Any]) -> Any:
-    """A request without a recording fails the test with what is to be said about it, and not with the SDK's insides.
-
-    It must not get out as what it is, either: anyio's runner does not survive it, and with it the tests that come after.
-    """
-
-    @functools.wraps(function)
-    async def async_body(*args: Any, **kwargs: Any) -> Any:
-        __tracebackhide__ = True
-        try:
-            return await function(*args, **kwargs)
-        except (CassetteMiss, BaseExceptionGroup) as error:
-            miss = _miss_in(error)
-            if miss is None:
-                raise
-            message = str(miss)
-        pytest.fail(message, pytrace=False)
-
-    @functools.wraps(function)
-    def sync_body(*args: Any, **kwargs: Any) -> Any:
-        __tracebackhide__ = True
-        try:
-            return function(*args, **kwargs)
-        except (CassetteMiss, BaseExceptionGroup) as error:
-            miss = _miss_in(error)
-            if miss is None:
-                raise
-            message = str(miss)
-        pytest.fail(message, pytrace=False)
-
-    return async_body if inspect.iscoroutinefunction(function) else sync_body
-
-
-def _miss_in(error: BaseException) -> CassetteMiss | None:
+def _miss_in(error: BaseException) -> str | None:
+    """What is to be said about a request without a recording, rather than the SDK's insides."""
     if isinstance(error, CassetteMiss):
-        return error
+        return str(error)
     if isinstance(error, BaseExceptionGroup):
         return next((miss for each in error.exceptions if (miss := _miss_in(each)) is not None), None)
     return None

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
+from pytest_streamrt.errors import CassetteError
+from pytest_streamrt.plugin.function import plainly
 from pytest_streamrt.plugin.markers import marker_arguments
 from pytest_streamrt.plugin.options import option
 from pytest_streamrt.plugin.state import state_of
@@ -40,7 +42,6 @@ def open_cassette(item: pytest.Item) -> Cassette:
             "this test is marked both vcr and streamrt: only one of them can answer its requests", pytrace=False
         )
     from pytest_streamrt.cassette import use_cassette
-    from pytest_streamrt.errors import CassetteError
 
     arguments = marker_arguments(item, "streamrt", _DEFAULTS)
     if not isinstance(arguments["cassette"], str | None):
@@ -54,37 +55,21 @@ def open_cassette(item: pytest.Item) -> Cassette:
                 state.open.callback(os.environ.pop, key, None)
     else:
         _claim(item, path)
-    problem = None
-    try:
-        state.cassette = state.open.enter_context(
-            use_cassette(
-                path,
-                record=mode,
-                timing=arguments["timing"],
-                rechunk=arguments["rechunk"],
-                transcript=state.transcript,
-                verify=False,  # the checks of the test do, with better messages
-            )
-        )
-    except CassetteError as error:
-        problem = str(error)
-    if problem is not None:
-        pytest.fail(problem, pytrace=False)
-    assert state.cassette is not None
+    opening = use_cassette(
+        path,
+        record=mode,
+        timing=arguments["timing"],
+        rechunk=arguments["rechunk"],
+        transcript=state.transcript,
+        verify=False,  # the checks of the test do, with better messages
+    )
+    state.cassette = plainly(lambda: state.open.enter_context(opening), CassetteError)
     return state.cassette
 
 
 def close_cassette(item: pytest.Item) -> None:
     """Close the test's cassette, and write what was recorded."""
-    from pytest_streamrt.errors import CassetteError
-
-    problem = None
-    try:
-        state_of(item).open.close()
-    except CassetteError as error:
-        problem = str(error)
-    if problem is not None:
-        pytest.fail(problem, pytrace=False)
+    plainly(state_of(item).open.close, CassetteError)
 
 
 def cassette_path(item: pytest.Item, name: str | None) -> Path:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_streamrt.errors import ClockError, StreamrtWarning, VirtualTimeStuck
+from pytest_streamrt.plugin.function import place_of_function, plainly
 from pytest_streamrt.plugin.markers import marker_arguments
 from pytest_streamrt.plugin.options import option
 from pytest_streamrt.plugin.state import state_of
@@ -53,13 +54,7 @@ def is_on_virtual_time(item: pytest.Function) -> bool:
         pytest.fail("this test is marked both virtual_time and real_time: choose one", pytrace=False)
     if closest:
         return "virtual_time" in closest
-    return which == "virtual" and _is_async(item)
-
-
-def _is_async(item: pytest.Function) -> bool:
-    settings = getattr(item.obj, "hypothesis", None)
-    function = item.obj if settings is None else settings.inner_test
-    return inspect.iscoroutinefunction(getattr(function, "_anyio_original_func", function))
+    return which == "virtual" and inspect.iscoroutinefunction(place_of_function(item).function)
 
 
 def _options_of(item: pytest.Item) -> ClockOptions:
@@ -67,17 +62,12 @@ def _options_of(item: pytest.Item) -> ClockOptions:
 
     defaults = ClockOptions()
     arguments = marker_arguments(item, "virtual_time", {name: getattr(defaults, name) for name in _ARGUMENTS})
-    try:
-        return replace(
-            defaults,
-            **arguments,
-            watchdog=float(option(item.config, "streamrt_watchdog")),
-            settle_time=float(option(item.config, "streamrt_settle_time")),
-            spin_limit=int(float(option(item.config, "streamrt_spin_limit"))),
-        )
-    except ClockError as error:
-        problem = str(error)
-    pytest.fail(f"@pytest.mark.virtual_time: {problem}", pytrace=False)
+    arguments |= {
+        "watchdog": float(option(item.config, "streamrt_watchdog")),
+        "settle_time": float(option(item.config, "streamrt_settle_time")),
+        "spin_limit": int(float(option(item.config, "streamrt_spin_limit"))),
+    }
+    return plainly(lambda: replace(defaults, **arguments), ClockError, "@pytest.mark.virtual_time: ")
 
 
 def on_virtual_time(item: pytest.Item, function: Callable[..., Any], clock: VirtualClock | None) -> Any:

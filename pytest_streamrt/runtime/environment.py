@@ -30,7 +30,7 @@ from pytest_streamrt.runtime.gate import Gate, check_gates
 from pytest_streamrt.runtime.inference import Inference
 from pytest_streamrt.runtime.mailbox import Mailbox, open_mailbox, warn_crowded
 from pytest_streamrt.runtime.participant import HEARD_TWICE, Participant, check_admissible, check_signal
-from pytest_streamrt.runtime.waiting import Bell, Ending, Handling, Settling, lent_inbox, waiting_for
+from pytest_streamrt.runtime.waiting import Bell, Handling, Settling, lent_inbox, waiting_for
 
 if TYPE_CHECKING:
     from pytest_streamrt.runtime.agent import Agent
@@ -265,10 +265,9 @@ class Environment:
         number = next(self._numbers.setdefault(agent.name, itertools.count(1)))
         id = f"{agent.name}/{number}"
         inference = Inference(self, agent, id, max_deltas=max_deltas)
-        inference._closed = ending = Ending(inference)
         self.inferences[id] = inference
         inference._start(message)
-        with ending.runs_here():  # and so do the tools that it starts
+        with inference._closed.runs_here():  # and so do the tools that it starts
             self._tasks.start_soon(inference._pump, name=f"inference {id}")
         if deadline is not None:
             self._tasks.start_soon(inference._watch_deadline, deadline, name=f"deadline of {id}")

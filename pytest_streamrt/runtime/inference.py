@@ -30,6 +30,7 @@ from pytest_streamrt.runtime.gate_chain import GateChain
 from pytest_streamrt.runtime.handoff import hand_over
 from pytest_streamrt.runtime.rounds import Calls
 from pytest_streamrt.runtime.source import CLOSE_TIMEOUT, check_event, close_stream, open_stream
+from pytest_streamrt.runtime.waiting import Ending
 
 if TYPE_CHECKING:
     from pytest_streamrt.runtime.agent import Agent
@@ -90,7 +91,7 @@ class Inference:
         self._error: Exception | None = None
         self._asking = False  # whether a stream of the model's is open
         self._not_closed = False  # whether it is on the record that the model's stream did not close in time
-        self._closed = anyio.Event()  # the terminal event is out, and the model's stream is closed
+        self._closed = Ending(self)  # the terminal event is out, and the model's stream is closed
         self._occasion = Acting(agent, acting.get().cause, inference=self)
 
     def __repr__(self) -> str:

@@ -16,6 +16,7 @@ from pytest_streamrt.runtime.acting import Acting, acting
 from pytest_streamrt.runtime.cancellation import strays_are_errors
 from pytest_streamrt.runtime.source import CLOSE_TIMEOUT
 from pytest_streamrt.runtime.tools import BadArguments, Reporter, failure_of, reporter
+from pytest_streamrt.runtime.waiting import Bell
 
 if TYPE_CHECKING:
     from pytest_streamrt.runtime.environment import Environment
@@ -53,7 +54,7 @@ class Calls:
         self._round: list[_Call] = []
         self._waiting: deque[_Call] = deque()
         self._begun: list[_Call] = []  # of all rounds, those whose code is running
-        self._change: anyio.Event | None = None
+        self._change = Bell()
 
     @property
     def to_answer(self) -> bool:
@@ -78,7 +79,6 @@ class Calls:
     async def outputs(self) -> list[FunctionCallOutput]:
         """Wait until every call of the round has its result; what the tools said, in the order of the calls."""
         while any(call.output is None for call in self._round):
-            self._change = anyio.Event()
             await self._change.wait()
         return [FunctionCallOutput(call.item.id, call.output or "") for call in self._round]
 
@@ -189,6 +189,4 @@ class Calls:
             return
         call.output = output
         self._inference._emit(ToolResult(call.item.id, call.item.name, output, end))
-        if self._change is not None:
-            self._change.set()
-            self._change = None
+        self._change.ring()

@@ -112,11 +112,9 @@ class Exchange:
     @property
     def unread_deltas(self) -> int:
         """How many deltas are in the chunks that the client never asked for, as far as they can be read."""
-        answer = self._new_answer()
+        answer = self._as_far_as_read()
         if answer is None:
             return 0
-        for _ in _decoded(answer, self._passed):
-            pass  # only to bring it to where the client left off
         return sum(event.type in DELTAS for event in _decoded(answer, self._unread))
 
     def opened(self, status: int, headers: Iterable[tuple[str, str]]) -> None:
@@ -195,13 +193,17 @@ class Exchange:
             kind: Literal["transport", "provider"] = "transport" if error.cut_short else "provider"
             return [*error.events, InferenceFailure(kind, str(error), said.text)]
 
-    def _heard_the_end(self) -> bool:
+    def _as_far_as_read(self) -> Answer | None:
+        """A reader of its answer, where the client has left off."""
         answer = self._new_answer()
-        if answer is None:
-            return False
-        for _ in _decoded(answer, self._passed):
-            pass
-        return answer.ended
+        if answer is not None:
+            for _ in _decoded(answer, self._passed):
+                pass
+        return answer
+
+    def _heard_the_end(self) -> bool:
+        answer = self._as_far_as_read()
+        return answer is not None and answer.ended
 
 
 def _decoded(answer: Answer, chunks: Iterable[bytes]) -> Iterator[Event]:
