@@ -13,6 +13,7 @@ from typing import Any, Final, Literal, get_args
 
 from pytest_streamrt import wire
 from pytest_streamrt.cassette import matching
+from pytest_streamrt.cassette.cuts import cut_anew
 from pytest_streamrt.cassette.format import (
     Interaction,
     RecordedChunk,
@@ -199,24 +200,11 @@ class Cassette:
         return 1.0 if self._timing == "recorded" else float(self._timing)
 
     def _chunks(self, interaction: Interaction) -> Sequence[RecordedChunk]:
-        """The recorded body, cut as is asked; a new chunk comes when the last byte in it came."""
+        """The recorded body, cut as is asked."""
         if self._cut == "recorded":
             return interaction.chunks
-        arrivals: list[tuple[int, int]] = []  # (bytes up to here, microseconds)
-        total = 0
-        for chunk in interaction.chunks:
-            total += len(chunk.data)
-            arrivals.append((total, chunk.at))
-        result = []
-        reached = 0
-        arrival = iter(arrivals)
-        upto, at = next(arrival, (0, 0))
-        for data in wire.rechunk((chunk.data for chunk in interaction.chunks), self._cut):
-            reached += len(data)
-            while reached > upto:
-                upto, at = next(arrival)
-            result.append(RecordedChunk(at, data))
-        return result
+        timed = [(chunk.at, chunk.data) for chunk in interaction.chunks]
+        return [RecordedChunk(at, data) for at, data in cut_anew(timed, self._cut)]
 
     def _begin_exchange(self, method: str, url: str, body: bytes, *, instant: bool) -> Exchange:
         inference = acting.get().inference
