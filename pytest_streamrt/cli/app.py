@@ -1,55 +1,37 @@
-"""The commands of `streamrt`, their options and their exit codes: 0 done, 1 failed, 2 wrong use."""
+"""The commands of `streamrt`: which there are, and where. Each is a module of its own, read when it is asked for."""
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import Final
 
 import click
 
 from pytest_streamrt import __version__
-from pytest_streamrt.errors import CassetteMiss, StreamrtError
+from pytest_streamrt.cli.exits import EXIT_CODES
 
 __all__ = ["streamrt"]
 
-
-_EXIT_CODES: Final = (
-    "Exit codes: 0 done; 1 failed, as where a package that it needs is not installed (it says which); 2 wrong use."
-)
+_COMMANDS: Final = ("demo",)
+"""In the order in which they are shown. Each is the module of that name beside this one, and in it `command`."""
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]}, epilog=_EXIT_CODES)
+class _Commands(click.Group):
+    """A group that imports a command only when somebody asks for it."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        del ctx  # the same everywhere
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        del ctx  # likewise
+        if cmd_name not in _COMMANDS:
+            return None
+        command: click.Command = import_module(f"pytest_streamrt.cli.{cmd_name}").command
+        return command
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]}, epilog=EXIT_CODES)
 @click.version_option(__version__, prog_name="streamrt")
 def streamrt() -> None:
     """Deterministic tests for streaming agents."""
-
-
-@streamrt.command(epilog=_EXIT_CODES)
-@click.option(
-    "--backend",
-    type=click.Choice(["asyncio", "trio"]),
-    default="asyncio",
-    show_default=True,
-    help="Event loop; trio has to be installed.",
-)
-def demo(backend: str) -> None:
-    """Show a reviewer stopping a planner in mid-answer.
-
-    Both answers come from a recording of a real inference server, played through the real OpenAI client at its recorded
-    times, on a virtual clock. Needs no network and no key.
-    """
-    from pytest_streamrt.cli.demo import run_demo
-
-    try:
-        click.echo(run_demo(backend))
-    except ModuleNotFoundError as error:
-        raise click.ClickException(_missing(error)) from None
-    except (StreamrtError, CassetteMiss) as error:
-        raise click.ClickException(str(error)) from None
-
-
-def _missing(error: ModuleNotFoundError) -> str:
-    if error.name == "openai":
-        return "the demo talks through the OpenAI client: pip install 'pytest-streamrt[cli,openai]'"
-    if error.name == "trio":
-        return "--backend trio needs the package trio: pip install trio"
-    return f"the package {error.name} is not installed: pip install {error.name}"

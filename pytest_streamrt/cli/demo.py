@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 import anyio
+import click
 
 from pytest_streamrt import (
     Agent,
@@ -18,16 +19,35 @@ from pytest_streamrt import (
     use_cassette,
     virtual_time,
 )
+from pytest_streamrt.cli.exits import EXIT_CODES, explained
 from pytest_streamrt.errors import CassetteError
 from pytest_streamrt.events import Event, TextDelta
 
-__all__ = ["MODEL", "PLAN", "SAFER", "URL", "cassette", "run_demo"]
+__all__ = ["MODEL", "PLAN", "SAFER", "URL", "cassette", "command", "run_demo"]
 
 # What the cassette was recorded with; see "How our cassettes were recorded" in the documentation.
 URL: Final = "http://127.0.0.1:4021/v1"
 MODEL: Final = "tiny-paced"
 PLAN: Final = "Migrate the users table."
 SAFER: Final = "Suggest a safer rollout."
+
+
+@click.command("demo", epilog=EXIT_CODES)
+@click.option(
+    "--backend",
+    type=click.Choice(["asyncio", "trio"]),
+    default="asyncio",
+    show_default=True,
+    help="Event loop; trio has to be installed.",
+)
+def command(backend: str) -> None:
+    """Show a reviewer stopping a planner in mid-answer.
+
+    Both answers come from a recording of a real inference server, played through the real OpenAI client at its recorded
+    times, on a virtual clock. Needs no network and no key.
+    """
+    with explained():
+        click.echo(run_demo(backend))
 
 
 class Reviewer(Agent):
