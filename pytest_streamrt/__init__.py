@@ -52,7 +52,7 @@ if TYPE_CHECKING:
     )
     from pytest_streamrt.script.build import Script
     from pytest_streamrt.script.parts import disconnect, error, pause, reasoning, refusal, stall, tool_call, usage
-    from pytest_streamrt.transcript import Transcript
+    from pytest_streamrt.transcript import Transcript, hidden
 
 __version__ = "0.1.0"
 
@@ -98,7 +98,7 @@ _HOMES = {
     ),
     "script.build": ("Script",),
     "script.parts": ("disconnect", "error", "pause", "reasoning", "refusal", "stall", "tool_call", "usage"),
-    "transcript": ("Transcript",),
+    "transcript": ("Transcript", "hidden"),
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
 
@@ -144,6 +144,7 @@ __all__ = [
     "disconnect",
     "error",
     "fold",
+    "hidden",
     "no_task_leaks",
     "pause",
     "reasoning",

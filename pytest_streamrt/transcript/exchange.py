@@ -46,6 +46,7 @@ class Exchange:
     Attributes:
         source: its name in the transcript: the dialect's, with a number from the second one on.
         dialect: what it speaks, or None for any other HTTP request: that is no inference, and nothing in it is decoded.
+        body: the request's body, as the client sent it.
         inference: the id of the runtime's inference it serves, if any; then the inference's events tell its story, and
             it adds only its opening and its closing.
         room: who numbered that inference: in another environment there may be one of the same id.
@@ -71,6 +72,7 @@ class Exchange:
         self.instant = instant
         self.method = method
         self.url = url
+        self.body = body
         self.status: int | None = None
         self._how: How | None = None
         self._ended_in_full: bool | None = None

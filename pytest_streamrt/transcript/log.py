@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -16,7 +16,9 @@ from pytest_streamrt.providers import detect
 from pytest_streamrt.runtime.acting import acting
 from pytest_streamrt.transcript.exchange import Exchange
 from pytest_streamrt.transcript.expect import Expectation
+from pytest_streamrt.transcript.hidden import Selection
 from pytest_streamrt.transcript.laws import LawReport, check_laws
+from pytest_streamrt.transcript.leakage import Leak, check_leaks, tell
 from pytest_streamrt.transcript.marbles import draw_marbles
 from pytest_streamrt.transcript.stories import told
 
@@ -59,6 +61,7 @@ class Transcript:
         self._exchanges: list[Exchange] = []
         self._names: dict[str, int] = {}
         self._chains: list[Expectation] = []
+        self._leaks: list[Leak] = []
 
     def __repr__(self) -> str:
         return f"<Transcript of {len(self.events)} events from {', '.join(self.sources) or 'nobody'}>"
@@ -203,6 +206,52 @@ class Transcript:
         if report.broken:
             raise AssertionError(str(report))
         return report
+
+    def assert_no_leak(
+        self,
+        *,
+        hidden: Iterable[str | Selection],
+        visible: str | Iterable[str],
+        min_quote: int = 40,
+        normalise: bool = False,
+        allow_empty: bool = False,
+    ) -> None:
+        """Check that nothing hidden was shown, however it was cut into deltas.
+
+        Looked at is all that a visible source emits: text, reasoning, tool calls and their results, statuses, signals,
+        failures, and the strings in what no dialect could map; the text of one kind in one inference is one text. A
+        selection is not looked for in the very texts it selects.
+
+        Args:
+            hidden: literal secrets, and selections of texts, such as ``hidden.reasoning()``.
+            visible: the source, or sources, that must not show them; or a text, told by the white space in it.
+            min_quote: how many characters in a row of a selected text count as a quote of it.
+            normalise: compare through disguises: case, white space, Unicode compatibility forms, invisible characters.
+            allow_empty: let the check pass where it could find nothing, because nothing is selected or visible.
+
+        Raises:
+            AssertionError: something hidden was shown; it says what, where, when and in which delta, with secrets masked.
+                Or the check could not fail.
+        """
+        __tracebackhide__ = True
+        leaks = check_leaks(
+            self.logged,
+            self._exchanges,
+            self.sources,
+            hidden=hidden,
+            visible=visible,
+            min_quote=min_quote,
+            normalise=normalise,
+            allow_empty=allow_empty,
+        )
+        if leaks:
+            self._leaks += leaks
+            raise AssertionError(tell(leaks))
+
+    @property
+    def leaks(self) -> tuple[Leak, ...]:
+        """What `assert_no_leak` has found so far."""
+        return tuple(self._leaks)
 
     def marbles(self, frame: float | None = None) -> str:
         """Draw it: a line for each source on one time axis, with a legend. See `draw_marbles` for the signs.

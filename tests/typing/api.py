@@ -19,6 +19,7 @@ from pytest_streamrt import (
     VirtualClock,
     disconnect,
     fold,
+    hidden,
     reasoning,
     script,
     tool_call,
@@ -27,6 +28,7 @@ from pytest_streamrt import (
 )
 from pytest_streamrt.events import Event, Fold, ModelMessage, TextDelta, ToolCall
 from pytest_streamrt.providers import decode, encode
+from pytest_streamrt.transcript import Leak
 from pytest_streamrt.wire import ServerSentEvent, SSEDecoder, rechunk
 
 PLAN = script("a", reasoning("b"), tool_call("t", {"x": 1}), disconnect(), every=0.05)
@@ -67,6 +69,8 @@ async def tests(transcript: Transcript, virtual_clock: VirtualClock) -> None:
     chain.tool_call("t", arguments={"x": 1}).deltas(2).aborted(by="x", reason="y").nothing_more()
     assert_type(transcript.text("agent"), str)
     assert_type(transcript.assert_lawful(skip=[1]).checked, list[int])
+    transcript.assert_no_leak(hidden=["secret", hidden.reasoning("agent")], visible=["agent"], min_quote=20)
+    assert_type(transcript.leaks, tuple[Leak, ...])
     assert_type(transcript.marbles(frame=0.01), str)
     with virtual_time(max_virtual=10) as clock:
         assert_type(clock, VirtualClock)
