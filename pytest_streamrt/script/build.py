@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from pytest_streamrt.errors import ScriptError
-from pytest_streamrt.script.parts import Part, Pause, Speech, TextPart, ToolCallPart, require_time
+from pytest_streamrt.script.parts import Fault, Part, Pause, Speech, TextPart, ToolCallPart, require_time
 
 __all__ = ["Script", "Step", "build"]
 
@@ -114,6 +114,12 @@ def build(
                 msg = 'script: "" is no delta; pause(seconds) lets time pass'
                 raise ScriptError(msg)
             checked.append(TextPart((part,)))
+        elif isinstance(part, Fault) and (part.after is not None or part.exchange is not None):
+            msg = (
+                f"script: {part!r} says where in a recording it strikes; in a script a fault stands where it is to strike, "
+                "without after= and exchange="
+            )
+            raise ScriptError(msg)
         elif isinstance(part, Part):
             checked.append(part)
         else:

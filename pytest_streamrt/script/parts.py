@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Final
 
 from pytest_streamrt.errors import ScriptError
@@ -90,10 +90,16 @@ class Pause(Part):
     seconds: float
 
 
+@dataclass(frozen=True, kw_only=True)
 class Fault(Part):
-    """Base of what breaks a stream off."""
+    """Base of what goes wrong with a stream; most of it breaks the stream off.
+
+    `after` and `exchange` say where, for a fault that is laid over a recording. In a script a fault stands where it is.
+    """
 
     ends = True
+    after: int | None = field(default=None, repr=False)
+    exchange: int | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)
@@ -178,25 +184,34 @@ def pause(seconds: float) -> Pause:
     return Pause(seconds)
 
 
-def stall() -> Stall:
+# For faults over a recording: `after`, how many of its deltas come before; `exchange`, the number of the recorded exchange,
+# from 1 on. See `pytest_streamrt.cassette.faults`.
+
+
+def stall(*, after: int | None = None, exchange: int | None = None) -> Stall:
     """The stream stays open and says nothing more: whoever waits for it waits until it gives up."""
-    return Stall()
+    return Stall(**_where("stall", after, exchange))
 
 
-def disconnect() -> Disconnect:
+def disconnect(*, after: int | None = None, exchange: int | None = None) -> Disconnect:
     """The connection breaks here."""
-    return Disconnect()
+    return Disconnect(**_where("disconnect", after, exchange))
 
 
-def error(status_or_code: int | str, message: str = "") -> ErrorPart:
+def error(
+    status_or_code: int | str, message: str = "", *, after: int | None = None, exchange: int | None = None
+) -> ErrorPart:
     """The provider reports an error.
 
     Args:
         status_or_code: an HTTP status, such as 429, where the script has said nothing yet; else a code of the
             provider's, such as "server_error".
         message: what the provider says about it.
+        after: over a recording, how many deltas come before it.
+        exchange: over a recording, the number of the exchange, from 1 on.
     """
-    return ErrorPart(status_or_code, message or f"scripted error {status_or_code}")
+    where = _where("error", after, exchange)
+    return ErrorPart(status_or_code, message or f"scripted error {status_or_code}", **where)
 
 
 def require_time(what: str, seconds: object) -> None:
@@ -205,6 +220,15 @@ def require_time(what: str, seconds: object) -> None:
         return
     msg = f"{what}={seconds!r} is no time in seconds"
     raise ScriptError(msg)
+
+
+def _where(what: str, after: int | None, exchange: int | None) -> dict[str, int | None]:
+    """Where a fault over a recording strikes, checked."""
+    for name, value, least in (("after", after, 0), ("exchange", exchange, 1)):
+        if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < least):
+            msg = f"{what}: {name}={value!r} is no whole number from {least} on"
+            raise ScriptError(msg)
+    return {"after": after, "exchange": exchange}
 
 
 def _pieces(what: str, pieces: tuple[str, ...]) -> tuple[str, ...]:

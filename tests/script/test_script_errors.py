@@ -27,6 +27,13 @@ MISTAKES = [
     pytest.param(
         lambda: script(script.error(429), script.usage(1, 2)), "UsagePart.* comes after ErrorPart", id="after an error"
     ),
+    pytest.param(
+        lambda: script("a", script.disconnect(after=1)),
+        r"Disconnect\(\) says where in a recording it strikes; in a script a fault stands where it is to strike",
+        id="a fault of a recording",
+    ),
+    pytest.param(lambda: script.stall(after=-1), "stall: after=-1 is no whole number from 0 on", id="after=-1"),
+    pytest.param(lambda: script.error(429, exchange=0), "exchange=0 is no whole number from 1 on", id="exchange=0"),
     pytest.param(lambda: script("a", every=1, tps=1), "every=1 and tps=1 both say how fast", id="every and tps"),
     pytest.param(lambda: script("a", every=0, tps=1), "every=0 and tps=1 both say how fast", id="every=0 and tps"),
     pytest.param(lambda: script("a", tps=0), "tps=0 deltas a second is no speed", id="tps=0"),
