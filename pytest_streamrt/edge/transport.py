@@ -1,47 +1,53 @@
 """A transport that runs an ASGI application in process and streams: bytes reach the client when the app sends them.
 
 The transports of httpx and httpx2 of that purpose collect the whole response first. What this one does is what uvicorn
-does over a socket: flow control, a client that goes away, an application that fails before or after its response began.
+does over a socket; the life of one request is in `cycle`, that of the application in `lifespan`.
 
-Protocol facts are from the ASGI specification, "HTTP & WebSocket ASGI Message Format", version 2.3.
+Protocol facts are from the ASGI specification, "HTTP & WebSocket ASGI Message Format", versions 2.3 and 2.4.
 """
 
 from __future__ import annotations
 
-import asyncio
-import contextvars
 import sys
-from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from collections.abc import AsyncIterator
 from functools import cache
 from types import ModuleType
-from typing import Any, Final, Self
+from typing import Any, Final, Self, get_args
 
 import anyio
 import anyio.lowlevel
 
+from pytest_streamrt.edge.cycle import Cycle
+from pytest_streamrt.edge.lifespan import Lifespan, LifespanMode
+from pytest_streamrt.edge.tasks import Application, Message, start_task
+from pytest_streamrt.errors import LeftBehind
+
 __all__ = ["StreamingASGITransport"]
 
-Message = MutableMapping[str, Any]
-Application = Callable[
-    [Message, Callable[[], Awaitable[Message]], Callable[[Message], Awaitable[None]]], Awaitable[None]
-]
-
-_HIGH_WATER: Final = 65_536  # bytes sent and not yet read, from which on the app's send() waits; as in uvicorn
-_tasks: Final[set[asyncio.Task[None]]] = set()  # asyncio keeps no strong reference to its tasks
+_PORTS: Final = {"http": 80, "https": 443}
 
 
 class StreamingASGITransport:
     """Runs an ASGI application for a client of httpx or httpx2: ``AsyncClient(transport=StreamingASGITransport(app))``.
 
-    Works on asyncio and trio, on real and on virtual time.
+    Works on asyncio and trio, on real and on virtual time. The application is started (lifespan) when the client is
+    entered, or with its first request, and shut down when the client is closed: then all that it still does has to end.
 
     Args:
         app: the application.
-        raise_app_exceptions: whether what the app raises is raised to the client; else the client sees what it would
-            see from a server: status 500, or a connection that breaks.
+        raise_app_exceptions: whether what the app raises is raised to the client, or, if that has gone, when the client
+            is closed; else the client sees what it would see from a server, status 500 or a connection that breaks, and
+            the exception is logged.
         root_path: the path the app is mounted at.
         client: the address the app sees the client at.
+        spec_version: of the ASGI specification. Up to "2.3", which uvicorn has, what is sent to a client that is gone goes
+            nowhere; from "2.4" on, `send` raises OSError.
+        lifespan: "on", "off", or, as with uvicorn, "auto": an app that raises before it has started has none.
+        shutdown_timeout: seconds that the app may take to end what it still does once the client is closed; None for
+            as long as it takes.
+
+    Raises:
+        ValueError: an option is none of those.
     """
 
     def __init__(
@@ -51,28 +57,46 @@ class StreamingASGITransport:
         raise_app_exceptions: bool = True,
         root_path: str = "",
         client: tuple[str, int] = ("127.0.0.1", 50_000),
+        spec_version: str = "2.3",
+        lifespan: LifespanMode = "auto",
+        shutdown_timeout: float | None = 5.0,
     ) -> None:
+        if not all(part.isdigit() for part in str(spec_version).split(".")):
+            msg = f'StreamingASGITransport: spec_version is a version such as "2.4", not {spec_version!r}'
+            raise ValueError(msg)
+        if lifespan not in get_args(LifespanMode):
+            msg = f"StreamingASGITransport: lifespan is one of {', '.join(get_args(LifespanMode))}, not {lifespan!r}"
+            raise ValueError(msg)
         self.app = app
         self.raise_app_exceptions = raise_app_exceptions
         self.root_path = root_path
         self.client = client
-        self._cycles: list[_Cycle] = []
+        self.spec_version = str(spec_version)
+        self.shutdown_timeout = shutdown_timeout
+        self._lifespan = Lifespan(app, lifespan)
+        self._cycles: list[Cycle] = []
 
     async def __aenter__(self) -> Self:
+        await self._lifespan.start()
         return self
 
-    async def __aexit__(self, *_: object) -> None:
-        await self.aclose()
+    async def __aexit__(self, _type: object, error: BaseException | None, _traceback: object) -> None:
+        try:
+            await self.aclose()
+        except Exception:
+            if error is None:
+                raise  # else what the block raised comes first
 
     async def handle_async_request(self, request: Any) -> Any:
         """Answer a request of httpx or httpx2; returns as soon as the app has begun its response."""
+        await self._lifespan.start()
         library = sys.modules[type(request).__module__.partition(".")[0]]
-        body = await request.aread()
-        cycle = _Cycle(self.app, self._scope(request), body, library, request, raises=self.raise_app_exceptions)
-        self._cycles = [each for each in self._cycles if not each.finished.is_set()]
+        cycle = Cycle(self.app, self._scope(request), library, request, raises=self.raise_app_exceptions)
+        self._cycles = [each for each in self._cycles if not each.over]
         self._cycles.append(cycle)
-        _start(cycle.run)
+        start_task(cycle.run, "ASGI application")
         try:
+            await cycle.take_request(request.stream)
             start = await cycle.response_start()
         except BaseException:
             cycle.disconnect()
@@ -81,150 +105,70 @@ class StreamingASGITransport:
         return library.Response(start["status"], headers=start.get("headers", []), stream=stream, request=request)
 
     async def aclose(self) -> None:
-        """The server shuts down: every client goes away, and what the app still does is cancelled."""
-        for cycle in self._cycles:
+        """The client goes away and the server shuts down: what the app still does has to end, then the app shuts down.
+
+        Raises:
+            LeftBehind: it took longer than `shutdown_timeout`, and was cancelled: an app that does not notice that its
+                client is gone, or a background task.
+            Exception: what the app has raised and nobody has been told.
+        """
+        cycles, self._cycles = self._cycles, []
+        for cycle in cycles:
             cycle.disconnect()
-            cycle.scope_of_app.cancel()
         with anyio.CancelScope(shield=True):
-            for cycle in self._cycles:
+            with anyio.move_on_after(self.shutdown_timeout):
+                for cycle in cycles:
+                    await cycle.finished.wait()
+            late = [cycle.still_running() for cycle in cycles if not cycle.finished.is_set()]
+            for cycle in cycles:
+                cycle.scope_of_app.cancel()
+            for cycle in cycles:
                 await cycle.finished.wait()
-        self._cycles.clear()
+            if not await self._lifespan.stop(self.shutdown_timeout):
+                late.append("its lifespan was told to shut down, and has not ended since")
+        errors = [error for cycle in cycles if (error := cycle.take_error()) is not None]
+        if late:
+            raise LeftBehind(self._too_late(late))
+        if len(errors) == 1:
+            raise errors[0]
+        if errors:
+            msg = "the application raised where no client was left to be told"
+            raise BaseExceptionGroup(msg, errors)
+
+    def _too_late(self, late: list[str]) -> str:
+        lines = "\n".join(f"  {each}" for each in late)
+        return (
+            f"the application did not end within {self.shutdown_timeout:g} s of its client's closing, and was cancelled:"
+            f"\n{lines}\n\nLikely cause: it does not notice that nobody is listening any more, so a user who closes the tab "
+            "goes on costing money.\nRemedy: leave the stream to Starlette's StreamingResponse, which cancels its iterator; or "
+            "look at `await request.is_disconnected()` in the loop; or wait for `http.disconnect` beside it. What is to go "
+            "on (a run that can be resumed, a background task) may take longer: "
+            "asgi_client(app, shutdown_timeout=…), in seconds, or None."
+        )
 
     def _scope(self, request: Any) -> Message:
         url = request.url
         return {
             "type": "http",
-            "asgi": {"version": "3.0", "spec_version": "2.3"},
+            "asgi": {"version": "3.0", "spec_version": self.spec_version},
             "http_version": "1.1",
             "method": request.method,
             "scheme": url.scheme,
-            "path": url.path,
-            "raw_path": url.raw_path.partition(b"?")[0],
+            "path": self.root_path + url.path,
+            "raw_path": self.root_path.encode() + url.raw_path.partition(b"?")[0],
             "query_string": url.query,
             "root_path": self.root_path,
             "headers": [(name.lower(), value) for name, value in request.headers.raw],
-            "server": (url.host, url.port),
+            "server": (url.host, url.port or _PORTS.get(url.scheme)),
             "client": self.client,
-            "state": {},
-            "extensions": {},
+            "state": self._lifespan.state.copy(),
         }
-
-
-class _Cycle:
-    """One request and its response, between the app's task and the client's."""
-
-    def __init__(
-        self, app: Application, scope: Message, body: bytes, library: ModuleType, request: Any, *, raises: bool
-    ) -> None:
-        self.scope_of_app = anyio.CancelScope()
-        self.finished = anyio.Event()  # the app has returned, or raised
-        self._app = app
-        self._scope = scope
-        self._body: bytes | None = body
-        self._library = library
-        self._request = request
-        self._raises = raises
-        self._patience = request.extensions.get("timeout", {}).get("read")
-        self._start: Message | None = None
-        self._chunks: deque[bytes] = deque()
-        self._unread = 0  # bytes in `_chunks`
-        self._complete = False  # the app has sent the last of its response
-        self._disconnected = False  # the client has gone away
-        self._error: Exception | None = None
-        self._change = anyio.Event()
-
-    async def run(self) -> None:
-        """Run the app, in a task of its own."""
-        try:
-            with self.scope_of_app:
-                await self._app(self._scope, self._receive, self._send)
-        except Exception as error:  # noqa: BLE001 - a server outlives what its app raises; the client is told
-            self._error = error
-        finally:
-            self.finished.set()
-            self._changed()
-
-    async def response_start(self) -> Message:
-        """Wait for the response to begin."""
-        await self._until(lambda: self._start is not None or self.finished.is_set())
-        if self._start is None:
-            if self._error is not None and self._raises:
-                raise self._error
-            # What a server answers for an app that fails before it has answered itself.
-            self._start = {"status": 500, "headers": [(b"content-type", b"text/plain; charset=utf-8")]}
-            self._chunks.append(b"Internal Server Error")
-            self._complete = True
-        return self._start
-
-    async def next_chunk(self) -> bytes | None:
-        """Wait for the next piece of the body; None at its end."""
-        await self._until(lambda: self._chunks or self._complete or self.finished.is_set())
-        if self._chunks:
-            chunk = self._chunks.popleft()
-            self._unread -= len(chunk)
-            self._changed()
-            return chunk
-        if self._complete:
-            return None
-        if self._error is not None and self._raises:
-            raise self._error
-        msg = "peer closed connection without sending complete message body (incomplete chunked read)"
-        raise self._library.RemoteProtocolError(msg, request=self._request)
-
-    def disconnect(self) -> None:
-        """The client goes away. Acts at once."""
-        if not self._complete:
-            self._disconnected = True
-            self._changed()
-
-    async def _receive(self) -> Message:
-        if self._body is not None and not self._disconnected:
-            body, self._body = self._body, None
-            return {"type": "http.request", "body": body, "more_body": False}
-        while not (self._disconnected or self._complete):
-            await self._change.wait()
-        return {"type": "http.disconnect"}
-
-    async def _send(self, message: Message) -> None:
-        while self._unread > _HIGH_WATER and not self._disconnected:
-            await self._change.wait()
-        await anyio.lowlevel.checkpoint()
-        if self._disconnected:
-            return  # as uvicorn does for this version of the specification
-        expected = "http.response.body" if self._start is not None else "http.response.start"
-        if self._complete or message["type"] != expected:
-            state = "after the response was completed" if self._complete else f"where {expected!r} was to come"
-            msg = f"the ASGI message {message['type']!r} was sent {state}"
-            raise RuntimeError(msg)
-        if self._start is None:
-            self._start = message
-        else:
-            chunk = message.get("body", b"")
-            if chunk and self._scope["method"] != "HEAD":
-                self._chunks.append(chunk)
-                self._unread += len(chunk)
-            self._complete = not message.get("more_body", False)
-        self._changed()
-
-    async def _until(self, condition: Callable[[], object]) -> None:
-        """Wait for that, on behalf of the client, as long as its read timeout allows."""
-        with anyio.move_on_after(self._patience):
-            while not condition():
-                await self._change.wait()
-        if not condition():
-            self.disconnect()
-            msg = "the read operation timed out"
-            raise self._library.ReadTimeout(msg, request=self._request)
-
-    def _changed(self) -> None:
-        change, self._change = self._change, anyio.Event()
-        change.set()
 
 
 @cache
 def _body_class(library: ModuleType) -> Any:
     class Body(library.AsyncByteStream):  # type: ignore[name-defined,misc]
-        def __init__(self, cycle: _Cycle) -> None:
+        def __init__(self, cycle: Cycle) -> None:
             self._cycle = cycle
 
         def __aiter__(self) -> AsyncIterator[bytes]:
@@ -240,14 +184,3 @@ def _body_class(library: ModuleType) -> Any:
             self._cycle.disconnect()
 
     return Body
-
-
-def _start(run: Callable[[], Awaitable[None]]) -> None:
-    """Start the app as a server does: in a task that belongs to no request, and outlives the one that made it."""
-    trio = sys.modules.get("trio")
-    if trio is not None and trio.lowlevel.in_trio_run():
-        trio.lowlevel.spawn_system_task(run, context=contextvars.copy_context())
-        return
-    task: asyncio.Task[None] = asyncio.get_running_loop().create_task(run(), name="ASGI application")  # type: ignore[arg-type]
-    _tasks.add(task)
-    task.add_done_callback(_tasks.discard)

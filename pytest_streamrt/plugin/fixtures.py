@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 __all__ = ["asgi_client", "environment", "stream_cassette", "transcript", "transcript_snapshot", "virtual_clock"]
 
+_PATIENCE = 60.0  # seconds; a browser waits for minutes, nginx's proxy_read_timeout is 60 s, httpx's own is only 5 s
+
 
 @pytest.fixture
 def transcript(request: pytest.FixtureRequest) -> Transcript:
@@ -69,9 +71,11 @@ def asgi_client() -> Callable[..., Any]:
         pytest.fail("asgi_client needs an HTTP client: pip install httpx2", pytrace=False)
     client: Any = importlib.import_module(library).AsyncClient
 
-    def asgi_client(app: Any, *, base_url: str = "http://testserver", **options: Any) -> Any:
-        """A client of that app; the options are those of `StreamingASGITransport`."""
-        return client(transport=StreamingASGITransport(app, **options), base_url=base_url)
+    def asgi_client(
+        app: Any, *, base_url: str = "http://testserver", timeout: float | None = _PATIENCE, **options: Any
+    ) -> Any:
+        """A client of that app, which waits `timeout` seconds for a byte; other options: `StreamingASGITransport`."""
+        return client(transport=StreamingASGITransport(app, **options), base_url=base_url, timeout=timeout)
 
     return asgi_client
 
