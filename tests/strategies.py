@@ -93,6 +93,7 @@ class Said:
     text: str = ""
     reasoning: str = ""
     summary: str = ""
+    thoughts: str = ""  # the reasoning and the summaries of it, in order
     refusal: str = ""
     calls: list = field(default_factory=list)  # (id or None, name, arguments)
     usage: tuple | None = None
@@ -126,6 +127,7 @@ def said(draw, texts=texts, max_parts=6, kinds=("text", "reasoning", "summary", 
             text = "".join(pieces)
             parts.append(script.reasoning(*pieces, summary=kind == "summary"))
             setattr(result, kind, getattr(result, kind) + text)
+            result.thoughts += text
             _run(result, "reasoning", *(("", text) if kind == "summary" else (text, "")))
         elif kind == "refusal":
             pieces = draw(st.lists(texts, min_size=1, max_size=3))

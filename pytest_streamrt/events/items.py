@@ -32,12 +32,16 @@ class ModelMessage:
 
 @dataclass(frozen=True)
 class Reasoning:
-    """What the model thought: its reasoning as text, its summary of it, or only the provider's encrypted form."""
+    """What the model thought: its reasoning as text, its summary of it, or only the provider's encrypted form.
+
+    `signature` is that by which the provider knows the text again when it is sent back.
+    """
 
     text: str = ""
     summary: str = ""
     encrypted: str | None = None
     choice: int = 0
+    signature: str | None = None
     type: Literal["reasoning"] = "reasoning"
 
 

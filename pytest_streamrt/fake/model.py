@@ -12,7 +12,7 @@ import anyio
 from pytest_streamrt.clock import now_ns, sleep_until, turn
 from pytest_streamrt.errors import ScriptError
 from pytest_streamrt.events.fold import Fold
-from pytest_streamrt.events.items import Item
+from pytest_streamrt.events.items import Item, Reasoning
 from pytest_streamrt.events.types import (
     Event,
     InferenceCompleted,
@@ -158,6 +158,9 @@ class _Player:
                 yield TextDelta(piece)
             case RefusalPart():
                 yield RefusalDelta(piece)
+            case ReasoningPart(redacted=str(data)):
+                yield from self._finish()
+                yield ItemCompleted(Reasoning(encrypted=data))
             case ReasoningPart():
                 yield ReasoningDelta(piece, summary=part.summary)
             case ToolCallPart():

@@ -1,4 +1,4 @@
-"""Dialects: the wire formats of the providers, read and written. This file knows which there are; each has a file.
+"""Dialects: the wire formats of the providers. This file knows which there are; each has a file to read and one to write.
 
 The public functions are here: `detect` a request's dialect, `decode` a stream into events, `encode` a script as bytes.
 """
@@ -10,14 +10,34 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from pytest_streamrt.events.types import Event
-from pytest_streamrt.providers.dialect import Decoder, Dialect, decode_all, encode_script
-from pytest_streamrt.providers.openai_chat import CHAT
-from pytest_streamrt.providers.openai_responses import RESPONSES
+from pytest_streamrt.providers.anthropic_encode import MessagesEncoder
+from pytest_streamrt.providers.anthropic_messages import MessagesMapper
+from pytest_streamrt.providers.decoder import Decoder, decode_all
+from pytest_streamrt.providers.dialect import Dialect
+from pytest_streamrt.providers.encoder import encode_script
+from pytest_streamrt.providers.encoder import encode_whole as _encode_whole
+from pytest_streamrt.providers.openai_chat import ChatMapper
+from pytest_streamrt.providers.openai_chat_encode import ChatEncoder
+from pytest_streamrt.providers.openai_responses import ResponsesMapper
+from pytest_streamrt.providers.openai_responses_encode import ResponsesEncoder
+from pytest_streamrt.providers.quirks import Quirks
 from pytest_streamrt.script.build import Script
 
-__all__ = ["DIALECTS", "Decoder", "Dialect", "decode", "detect", "dialect", "encode"]
+__all__ = ["DIALECTS", "Decoder", "Dialect", "Quirks", "decode", "detect", "dialect", "encode", "encode_whole"]
 
-DIALECTS: Final[Mapping[str, Dialect]] = {d.name: d for d in (RESPONSES, CHAT)}
+_ALL: Final = (
+    Dialect("openai.responses", ("/responses",), ResponsesMapper, ResponsesEncoder),
+    Dialect("openai.chat", ("/chat/completions",), ChatMapper, ChatEncoder),
+    Dialect(
+        "anthropic.messages",
+        ("/v1/messages",),
+        MessagesMapper,
+        MessagesEncoder,
+        also=r"/publishers/anthropic/models/[^/]+:(?:streamR|r)awPredict",
+    ),
+)
+
+DIALECTS: Final[Mapping[str, Dialect]] = {d.name: d for d in _ALL}
 """Every dialect there is, by name."""
 
 
@@ -49,7 +69,7 @@ def detect(method: str, url: str, body: Mapping[str, Any] | None = None) -> str 
         path = urlsplit(url).path.rstrip("/")
     except ValueError:  # no URL at all; whoever opens it will say so
         return None
-    return next((d.name for d in DIALECTS.values() if path.endswith(d.paths)), None)
+    return next((d.name for d in DIALECTS.values() if d.speaks(path)), None)
 
 
 def decode(data_or_chunks: bytes | Iterable[bytes], dialect_name: str) -> list[Event]:
@@ -68,14 +88,29 @@ def decode(data_or_chunks: bytes | Iterable[bytes], dialect_name: str) -> list[E
         ValueError: no such dialect.
     """
     chunks = [data_or_chunks] if isinstance(data_or_chunks, bytes) else data_or_chunks
-    return decode_all(chunks, dialect(dialect_name))
+    return decode_all(chunks, dialect(dialect_name).decoder())
 
 
-def encode(script: Script, dialect_name: str) -> list[bytes]:
+def encode(script: Script, dialect_name: str, quirks: Quirks | None = None) -> list[bytes]:
     """Write a script as that provider would send it: one chunk for each event of the stream.
+
+    Args:
+        script: what is said. Its times are not in the bytes.
+        dialect_name: such as "openai.chat".
+        quirks: the habits of the server; without them, those of the API's own.
 
     Raises:
         ScriptError: the script cannot be written as a stream of that dialect.
         ValueError: no such dialect.
     """
-    return encode_script(script, dialect(dialect_name))
+    return encode_script(script, dialect(dialect_name).encoder(script, quirks))
+
+
+def encode_whole(script: Script, dialect_name: str, quirks: Quirks | None = None) -> bytes:
+    """Write a script as that provider would answer it without a stream: the JSON body.
+
+    Raises:
+        ScriptError: the script cannot be written so: it breaks off, or says what this API says in a stream only.
+        ValueError: no such dialect.
+    """
+    return _encode_whole(script, dialect(dialect_name).encoder(script, quirks))

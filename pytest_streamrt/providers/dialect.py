@@ -1,68 +1,37 @@
-"""What every dialect has in common: the shape of one, and the way from its bytes to events. No I/O, no provider's names.
+"""What a dialect is: the shape of one. No I/O, no provider's names.
 
 A dialect is a *mapper*, which turns the parsed JSON of a stream into events, and an *encoder*, which writes a script as
-that provider would. Framing, JSON and the faults of both are dealt with here, once for all dialects.
+that provider would. What is common to all mappers is in `decoder`, to all encoders in `encoder`.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterable, Mapping
+import re
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Protocol
 
-from pytest_streamrt.errors import ScriptError, StreamError
-from pytest_streamrt.events.types import Event
-from pytest_streamrt.providers.fields import Malformed
-from pytest_streamrt.script.build import Script, Step
-from pytest_streamrt.script.parts import Disconnect, ErrorPart, Stall
-from pytest_streamrt.wire.sse import ServerSentEvent, SSEDecoder, encode_event
+from pytest_streamrt.providers.decoder import Decoder, Mapper
+from pytest_streamrt.providers.encoder import Encoder
+from pytest_streamrt.providers.quirks import Quirks
+from pytest_streamrt.script.build import Script
 
-__all__ = ["Decoder", "Dialect", "Encoder", "Mapper", "encode_script", "frame"]
-
-_SHOWN: Final = 60  # characters of bad input quoted in an error
+__all__ = ["Dialect", "MakeEncoder"]
 
 
-class Mapper(Protocol):
-    """From one stream's parsed JSON to events. Holds the state of that stream."""
+class MakeEncoder(Protocol):
+    """Makes an encoder for one stream."""
 
-    ended: bool
-    """Whether the inference has had its terminal event; nothing is mapped after it."""
+    def __call__(self, script: Script | None = None, quirks: Quirks | None = None) -> Encoder:
+        """An encoder for one stream.
 
-    def push(self, data: Mapping[str, Any], name: str | None) -> list[Event]:
-        """Map the next object of the stream; `name` is the SSE event name it came with."""
-        ...
+        Args:
+            script: what it is going to write, where that is known: some providers say at the beginning what comes.
+            quirks: how it is to write it.
 
-    def done(self) -> list[Event]:
-        """The provider's end marker ``[DONE]`` has come."""
-        ...
-
-    def close(self) -> list[Event] | None:
-        """The bytes have ended without an end marker: the closing events, or None where the answer is cut short."""
-        ...
-
-    def whole(self, data: Mapping[str, Any]) -> list[Event]:
-        """Map the JSON body of an answer that was not streamed."""
-        ...
-
-
-class Encoder(Protocol):
-    """From a script to one provider's frames. Holds the state of the stream it writes."""
-
-    def open(self) -> list[bytes]:
-        """What the provider sends before it says anything."""
-        ...
-
-    def step(self, step: Step) -> list[bytes]:
-        """The frames for one step of speech or usage."""
-        ...
-
-    def error(self, part: ErrorPart) -> list[bytes]:
-        """The frames by which the provider reports an error in mid-stream."""
-        ...
-
-    def end(self) -> list[bytes]:
-        """What the provider sends when the answer is complete."""
+        Raises:
+            ScriptError: the script has something in it that this API cannot say.
+        """
         ...
 
 
@@ -75,180 +44,21 @@ class Dialect:
         paths: how the path of a request's URL ends in this API.
         mapper: makes a mapper for one stream.
         encoder: makes an encoder for one stream.
+        also: a regular expression for paths that no ending tells; it is to match up to the path's end.
     """
 
     name: str
     paths: tuple[str, ...]
     mapper: Callable[[], Mapper]
-    encoder: Callable[[], Encoder]
+    encoder: MakeEncoder
+    also: str | None = None
+
+    def speaks(self, path: str) -> bool:
+        """Whether a POST to that path is answered in this dialect."""
+        return path.endswith(self.paths) or (
+            self.also is not None and re.search(rf"(?:{self.also})\Z", path) is not None
+        )
 
     def decoder(self) -> Decoder:
         """A fresh incremental decoder: bytes in, events out."""
-        return Decoder(self)
-
-
-class Decoder:
-    """Incremental: ``feed(data)`` gives the events those bytes completed, ``close()`` those that the end completes.
-
-    The events do not depend on where the bytes were cut. They are unstamped (`seq` 0).
-    """
-
-    def __init__(self, dialect: Dialect) -> None:
-        self._name = dialect.name
-        self._sse = SSEDecoder("sdk")
-        self._mapper = dialect.mapper()
-        self._fed = 0
-        self._error: StreamError | None = None
-
-    @property
-    def ended(self) -> bool:
-        """Whether the provider has said its last word; what it sends after that is ignored, as SDKs do."""
-        return self._mapper.ended
-
-    def feed(self, data: bytes) -> list[Event]:
-        """Take the next bytes of the stream, cut anywhere.
-
-        Raises:
-            StreamError: not UTF-8, or an event whose data is not JSON; it names the byte's offset. Events before the
-                fault are returned first, so where they came in one chunk with it, the next call raises.
-        """
-        if self._error is not None:
-            raise self._error
-        if self._mapper.ended:
-            return []
-        self._fed += len(data)
-        events: list[Event] = []
-        try:
-            for sse in self._sse.feed(data):
-                self._map(sse, events)
-        except StreamError as error:
-            self._error = error
-            if not events:
-                raise
-        return events
-
-    def close(self) -> list[Event]:
-        """The stream has ended.
-
-        Raises:
-            StreamError: it ended inside a character or an event, or before the provider said that it was complete.
-        """
-        if self._error is not None:
-            raise self._error
-        if self._mapper.ended:
-            return []
-        events: list[Event] = []
-        rest = None
-        for sse in self._sse.close():
-            if sse.complete:
-                self._map(sse, events)
-            else:
-                rest = sse
-        if self._mapper.ended:
-            return events
-        closing = self._mapper.close()
-        if closing is not None:
-            return [*events, *closing]
-        if rest is not None and rest.raw.strip():
-            msg = (
-                f"{self._name}: the stream ends at byte {self._fed} inside an event: the one that begins at byte "
-                f"{rest.offset} is not closed by a blank line: {_quote(rest.raw)}"
-            )
-            raise StreamError(msg, offset=rest.offset, events=events, cut_short=True)
-        msg = (
-            f"{self._name}: the stream ends at byte {self._fed} before the answer does: the provider's last event is "
-            "missing. The connection broke, or the recording was cut short"
-        )
-        raise StreamError(msg, offset=self._fed, events=events, cut_short=True)
-
-    def whole(self, body: bytes) -> list[Event]:
-        """Decode an answer that was not streamed: its JSON body, complete.
-
-        Raises:
-            StreamError: the body is not a JSON object.
-        """
-        shown = body.decode(errors="replace")
-        data = self._object("the body, from byte 0 on,", shown, 0, body)
-        try:
-            return self._mapper.whole(data)
-        except Malformed as error:
-            raise self._malformed("the body, from byte 0 on,", shown, 0, error) from None
-
-    def _map(self, sse: ServerSentEvent, events: list[Event]) -> None:
-        if not sse.dispatched or not sse.data or self._mapper.ended:
-            return  # comments, pings and what comes after the end: nothing that an SDK would hand on
-        if sse.data.startswith("[DONE]"):
-            events.extend(self._mapper.done())
-            return
-        data = self._object(f"the data of the event at byte {sse.offset}", sse.data, sse.offset, sse.data)
-        try:
-            events.extend(self._mapper.push(data, sse.event))
-        except Malformed as error:
-            raise self._malformed(f"the event at byte {sse.offset}", sse.data, sse.offset, error) from None
-
-    def _object(self, what: str, shown: str, offset: int, source: str | bytes) -> dict[str, Any]:
-        why: object = "not an object"
-        try:
-            data = json.loads(source)
-        except (ValueError, RecursionError) as error:
-            why = error
-        else:
-            if isinstance(data, dict):
-                return data
-        msg = f"{self._name}: {what} is not a JSON object: {_quote(shown)} ({why})"
-        raise StreamError(msg, offset=offset)
-
-    def _malformed(self, what: str, shown: str, offset: int, why: Malformed) -> StreamError:
-        msg = f"{self._name}: {what} is not of this API: {why}: {_quote(shown)}"
-        return StreamError(msg, offset=offset)
-
-
-def encode_script(script: Script, dialect: Dialect) -> list[bytes]:
-    """Write a script as the provider would send it: the frames of one stream, in order, each a chunk.
-
-    Times are not in it. A script that ends in `disconnect` or `stall` breaks off there.
-
-    Raises:
-        ScriptError: the script answers with an HTTP status, which is no stream.
-    """
-    encoder = dialect.encoder()
-    chunks = encoder.open()
-    for step in script.steps():
-        if isinstance(step.part, (Disconnect, Stall)):
-            return chunks
-        if isinstance(step.part, ErrorPart):
-            if isinstance(step.part.code, int):
-                msg = (
-                    f"encode: error({step.part.code}) is an HTTP status: the provider answers with it instead of a "
-                    'stream. For an error in mid-stream give a code, such as error("server_error")'
-                )
-                raise ScriptError(msg)
-            return [*chunks, *encoder.error(step.part)]
-        chunks += encoder.step(step)
-    return [*chunks, *encoder.end()]
-
-
-def frame(data: Mapping[str, Any], name: str | None = None) -> bytes:
-    """One SSE frame with that JSON in it, written as the OpenAI API writes it: compact, non-ASCII text as it is."""
-    try:
-        return encode_event(json.dumps(data, separators=(",", ":"), ensure_ascii=False), event=name)
-    except UnicodeEncodeError:  # a lone surrogate, which UTF-8 cannot hold but a JSON escape can
-        return encode_event(json.dumps(data, separators=(",", ":")), event=name)
-
-
-def decode_all(chunks: Iterable[bytes], dialect: Dialect) -> list[Event]:
-    """Decode a whole stream. A fault's `events` are all that came before it."""
-    decoder = dialect.decoder()
-    events: list[Event] = []
-    try:
-        for chunk in chunks:
-            events += decoder.feed(chunk)
-        return events + decoder.close()
-    except StreamError as error:
-        error.events = [*events, *error.events]
-        raise
-
-
-def _quote(text: str | bytes) -> str:
-    quoted = repr(text[:_SHOWN])
-    return quoted if len(text) <= _SHOWN else f"{quoted}…"
+        return Decoder(self.name, self.mapper())

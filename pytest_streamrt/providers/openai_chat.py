@@ -1,4 +1,4 @@
-"""The dialect "openai.chat": OpenAI's Chat Completions, and what the compatible providers made of it.
+"""The dialect "openai.chat", read: OpenAI's Chat Completions, and what the compatible providers made of it.
 
 Shapes are from OpenAI's API reference ("The chat completion chunk object"). Where providers differ (DeepSeek, Groq,
 Mistral, OpenRouter, Perplexity, vLLM, llama.cpp, Azure), the mapper reads what recorded streams of theirs contain.
@@ -27,14 +27,11 @@ from pytest_streamrt.events.types import (
     ToolCallStarted,
     Usage,
 )
-from pytest_streamrt.providers.dialect import Dialect, frame
 from pytest_streamrt.providers.fields import Malformed, count, object_of, objects, text
-from pytest_streamrt.script.build import Step
-from pytest_streamrt.script.parts import ErrorPart, ReasoningPart, RefusalPart, TextPart, ToolCallPart, UsagePart
 
-__all__ = ["CHAT"]
+__all__ = ["CHAT_NAME", "ChatMapper"]
 
-_NAME: Final = "openai.chat"
+CHAT_NAME: Final = "openai.chat"
 
 # What is mapped, or says nothing of the answer; all else becomes a provider.event.
 _KNOWN_AT_TOP: Final = frozenset(
@@ -77,7 +74,9 @@ class _Call:
     started: bool = False
 
 
-class _ChatMapper:
+class ChatMapper:
+    """From the chunks of one chat completion to events."""
+
     def __init__(self) -> None:
         self.ended = False
         self._started = False
@@ -106,7 +105,7 @@ class _ChatMapper:
         rest = {key: value for key, value in data.items() if key not in _KNOWN_AT_TOP and value}
         if rest and rest != self._last_rest:  # some repeat the same in every chunk
             self._last_rest = rest
-            events.append(ProviderEvent(_NAME, name, rest))
+            events.append(ProviderEvent(CHAT_NAME, name, rest))
         self._started = True
         return events
 
@@ -164,7 +163,7 @@ class _ChatMapper:
             yield from self._call("function_call", "", object_of(delta, "function_call"), choice)
         unknown = {key: value for key, value in delta.items() if key not in _KNOWN_IN_DELTA and value}
         if unknown:
-            yield ProviderEvent(_NAME, "delta", unknown)
+            yield ProviderEvent(CHAT_NAME, "delta", unknown)
 
     def _call(self, index: object, id: str, function: Mapping[str, Any], choice: int) -> Iterator[Event]:
         """A piece of a tool call: the first with id and name, the others with more of its arguments."""
@@ -229,7 +228,7 @@ def _reasoning(delta: Mapping[str, Any], choice: int) -> Iterator[Event]:
                 summary = not text(detail, "text")
                 yield ReasoningDelta(text(detail, "text") or text(detail, "summary"), summary=summary, choice=choice)
         else:
-            yield ProviderEvent(_NAME, "reasoning_details", detail)
+            yield ProviderEvent(CHAT_NAME, "reasoning_details", detail)
 
 
 def _content_parts(delta: Mapping[str, Any], choice: int) -> Iterator[Event]:
@@ -245,7 +244,7 @@ def _content_parts(delta: Mapping[str, Any], choice: int) -> Iterator[Event]:
             if text(part, "text"):
                 yield TextDelta(text(part, "text"), choice=choice)
         else:
-            yield ProviderEvent(_NAME, "content", part)
+            yield ProviderEvent(CHAT_NAME, "content", part)
 
 
 def _is_json(written: str) -> bool:
@@ -261,68 +260,3 @@ def _error_text(error: object) -> str:
         return str(error)
     code, message = error.get("code"), error.get("message")
     return f"{code}: {message}" if code and message else str(message or error)
-
-
-class _ChatEncoder:
-    def __init__(self) -> None:
-        self._calls = 0
-        self._usage: UsagePart | None = None
-
-    def open(self) -> list[bytes]:
-        return [self._chunk({"role": "assistant", "content": "", "refusal": None})]
-
-    def step(self, step: Step) -> list[bytes]:
-        part, piece = step.part, step.piece
-        if isinstance(part, TextPart):
-            return [self._chunk({"content": piece})]
-        if isinstance(part, ReasoningPart):
-            if part.summary:  # OpenRouter's form; OpenAI itself streams no reasoning in this API
-                detail = {"type": "reasoning.summary", "summary": piece, "index": 0}
-                return [self._chunk({"reasoning_details": [detail]})]
-            return [self._chunk({"reasoning_content": piece})]
-        if isinstance(part, RefusalPart):
-            return [self._chunk({"refusal": piece})]
-        if isinstance(part, ToolCallPart):
-            frames = []
-            if step.first:
-                function = {"name": part.name, "arguments": ""}
-                call = {"index": self._calls, "id": part.id, "type": "function", "function": function}
-                frames.append(self._chunk({"tool_calls": [call]}))
-                self._calls += 1
-            if piece:
-                frames.append(
-                    self._chunk({"tool_calls": [{"index": self._calls - 1, "function": {"arguments": piece}}]})
-                )
-            return frames
-        if isinstance(part, UsagePart):
-            self._usage = part
-        return []
-
-    def error(self, part: ErrorPart) -> list[bytes]:
-        error = {"message": part.message, "type": "server_error", "param": None, "code": part.code}
-        return [frame({"error": error})]
-
-    def end(self) -> list[bytes]:
-        frames = [self._chunk({}, "tool_calls" if self._calls else "stop")]
-        if self._usage is not None:
-            read, written = self._usage.input_tokens, self._usage.output_tokens
-            usage = {"prompt_tokens": read, "completion_tokens": written, "total_tokens": read + written}
-            frames.append(frame({**self._head(), "choices": [], "usage": usage}))
-        return [*frames, b"data: [DONE]\n\n"]
-
-    def _head(self) -> dict[str, Any]:
-        return {
-            "id": "chatcmpl-scripted",
-            "object": "chat.completion.chunk",
-            "created": 1_700_000_000,
-            "model": "scripted",
-            "system_fingerprint": None,
-        }
-
-    def _chunk(self, delta: Mapping[str, Any], finish_reason: str | None = None) -> bytes:
-        choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish_reason}
-        return frame({**self._head(), "choices": [choice]})
-
-
-CHAT: Final = Dialect(_NAME, ("/chat/completions",), _ChatMapper, _ChatEncoder)
-"""Chat Completions."""

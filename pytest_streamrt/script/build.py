@@ -78,7 +78,7 @@ class Script:
         for part in self.parts:
             if isinstance(part, Pause):
                 waiting += part.seconds
-            elif isinstance(part, Speech):
+            elif isinstance(part, Speech) and part.pieces:
                 last = len(part.pieces) - 1
                 for i, piece in enumerate(part.pieces):
                     own = self.ttft if deltas == 0 and self.ttft is not None else self.every

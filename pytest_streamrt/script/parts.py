@@ -57,9 +57,11 @@ class TextPart(Speech):
 
 @dataclass(frozen=True)
 class ReasoningPart(Speech):
-    """Reasoning, or a summary of it."""
+    """Reasoning, or a summary of it; or, without pieces, reasoning of which there is only the encrypted form."""
 
     summary: bool = False
+    signature: str | None = None
+    redacted: str | None = None
 
 
 @dataclass(frozen=True)
@@ -120,9 +122,26 @@ class ErrorPart(Fault):
     message: str
 
 
-def reasoning(*pieces: str, summary: bool = False) -> ReasoningPart:
-    """The model thinks: one delta for each piece; with ``summary=True`` it is the provider's summary of its thoughts."""
-    return ReasoningPart(_pieces("reasoning", pieces), summary)
+def reasoning(
+    *pieces: str, summary: bool = False, signature: str | None = None, redacted: str | None = None
+) -> ReasoningPart:
+    """The model thinks: one delta for each piece.
+
+    Args:
+        pieces: what it thinks, cut where it is to be cut.
+        summary: whether this is the provider's summary of its thoughts.
+        signature: what the provider signs it with, after the last piece.
+        redacted: the encrypted form of thoughts that the provider does not show; instead of pieces, and no delta.
+
+    Raises:
+        ScriptError: a piece is no text or empty, or there are pieces of what is redacted.
+    """
+    if redacted is None:
+        return ReasoningPart(_pieces("reasoning", pieces), summary, signature)
+    if pieces or summary or signature is not None or not redacted:
+        msg = 'reasoning: what is redacted has neither pieces nor a signature: reasoning(redacted="…")'
+        raise ScriptError(msg)
+    return ReasoningPart((), redacted=redacted)
 
 
 def refusal(*pieces: str) -> RefusalPart:

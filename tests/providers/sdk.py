@@ -1,9 +1,10 @@
-"""The real OpenAI SDK, reading a stream we have written: over a mock transport, without a network."""
+"""The real SDKs, reading a stream we have written: over a mock transport, without a network."""
 
 from __future__ import annotations
 
 from contextlib import contextmanager
 
+import anthropic
 import httpx2
 import openai
 
@@ -11,14 +12,21 @@ MESSAGES = [{"role": "user", "content": "Hello"}]
 
 
 @contextmanager
-def client_of(chunks):
-    """A client to whom a provider answers each request with these chunks."""
+def http_client(chunks, content_type="text/event-stream"):
+    """An HTTP client to whom a server answers each request with these chunks."""
 
     def answer(request):
-        return httpx2.Response(200, headers={"content-type": "text/event-stream"}, content=iter(chunks))
+        return httpx2.Response(200, headers={"content-type": content_type}, content=iter(chunks))
 
+    with httpx2.Client(transport=httpx2.MockTransport(answer)) as http:
+        yield http
+
+
+@contextmanager
+def client_of(chunks, content_type="text/event-stream"):
+    """An OpenAI client to whom a provider answers each request with these chunks."""
     with (
-        httpx2.Client(transport=httpx2.MockTransport(answer)) as http,
+        http_client(chunks, content_type) as http,
         openai.OpenAI(api_key="none", base_url="http://provider.test/v1", http_client=http, max_retries=0) as client,
     ):
         yield client
@@ -46,3 +54,34 @@ def final_response(chunks):
     """What the accumulator of Responses makes of a stream."""
     with client_of(chunks) as client, client.responses.stream(model="m", input="Hello") as stream:
         return stream.get_final_response()
+
+
+@contextmanager
+def anthropic_client(chunks, content_type="text/event-stream"):
+    """An Anthropic client to whom the provider answers each request with these chunks."""
+    with (
+        http_client(chunks, content_type) as http,
+        anthropic.Anthropic(api_key="none", base_url="http://provider.test", http_client=http, max_retries=0) as client,
+    ):
+        yield client
+
+
+ASKED = {"model": "m", "max_tokens": 100, "messages": MESSAGES}
+
+
+def message_events(chunks):
+    """What ``create(stream=True)`` of the Messages API gives."""
+    with anthropic_client(chunks) as client:
+        return list(client.messages.create(**ASKED, stream=True))
+
+
+def final_message(chunks):
+    """What the accumulator of the Messages API makes of a stream."""
+    with anthropic_client(chunks) as client, client.messages.stream(**ASKED) as stream:
+        return stream.get_final_message()
+
+
+def whole_message(body):
+    """What ``create()`` of the Messages API gives."""
+    with anthropic_client([body], "application/json") as client:
+        return client.messages.create(**ASKED)

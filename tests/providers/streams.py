@@ -63,12 +63,57 @@ def responses(*events, end=COMPLETED):
     return decode(sse(CREATED, *events, *([end] if end else []), named=True), "openai.responses")
 
 
+def message_event(kind, **fields):
+    """An event of Anthropic's Messages API."""
+    return {"type": kind, **fields}
+
+
+def block(index, kind, **fields):
+    """The beginning of a content block."""
+    return message_event("content_block_start", index=index, content_block={"type": kind, **fields})
+
+
+def block_delta(index, kind, **fields):
+    """A piece of a content block."""
+    return message_event("content_block_delta", index=index, delta={"type": f"{kind}_delta", **fields})
+
+
+def block_stop(index):
+    """The end of a content block."""
+    return message_event("content_block_stop", index=index)
+
+
+MESSAGE_START = message_event(
+    "message_start",
+    message={"id": "msg-1", "type": "message", "role": "assistant", "model": "m", "content": [], "usage": {}},
+)
+MESSAGE_DELTA = message_event("message_delta", delta={"stop_reason": "end_turn", "stop_sequence": None}, usage={})
+MESSAGE_STOP = message_event("message_stop")
+
+
+def messages(*events, end=(MESSAGE_DELTA, MESSAGE_STOP)):
+    """Decode events of the Messages API, from message_start to message_stop."""
+    return decode(sse(MESSAGE_START, *events, *end, named=True), "anthropic.messages")
+
+
+# How the dialects differ in what they can say.
+ONE_REASONING = {"anthropic.messages"}
+"""Dialects that do not tell a summary of the reasoning from the reasoning."""
+REFUSES_AT_THE_END = {"anthropic.messages"}
+"""Dialects in which a refusal has no deltas: the end of the answer says it."""
+
+
 # For each dialect: a beginning that says "a", and an end.
 BEGINNING = {
     "openai.chat": sse(chunk({"content": "a"})),
     "openai.responses": sse(CREATED, event("output_text.delta", item_id="m1", delta="a"), named=True),
+    "anthropic.messages": sse(MESSAGE_START, block(0, "text", text=""), block_delta(0, "text", text="a"), named=True),
 }
-END = {"openai.chat": sse(chunk({}, "stop")) + DONE, "openai.responses": sse(COMPLETED, named=True)}
+END = {
+    "openai.chat": sse(chunk({}, "stop")) + DONE,
+    "openai.responses": sse(COMPLETED, named=True),
+    "anthropic.messages": sse(block_stop(0), MESSAGE_DELTA, MESSAGE_STOP, named=True),
+}
 
 
 def said(events):

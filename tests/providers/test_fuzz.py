@@ -11,100 +11,10 @@ from hypothesis import strategies as st
 
 from pytest_streamrt import StreamError
 from pytest_streamrt.providers import DIALECTS
-from tests.providers.streams import (
-    COMPLETED,
-    CREATED,
-    DONE,
-    assert_legal,
-    assert_never_breaks,
-    assert_sound,
-    bare_chunk,
-    calling,
-    chunk,
-    decode_or_fault,
-    event,
-    response,
-    sse,
-)
+from tests.providers.rich import BODIES, ENDS, RICH
+from tests.providers.streams import DONE, assert_legal, assert_never_breaks, assert_sound, decode_or_fault, sse
 from tests.strategies import chunked, examples, json_values, sizes
 
-NOTE = {"type": "url_citation", "url": "u", "title": "t", "url_citation": {"url": "u", "title": "t"}}
-CALL = {"type": "function_call", "id": "fc1", "call_id": "c1", "name": "f"}
-SUMMARY = {"type": "summary_text", "text": "s"}
-
-# Streams with everything in them that the mappers look at.
-RICH = {
-    "openai.chat": [
-        bare_chunk(prompt_filter_results=[]),
-        chunk({"role": "assistant", "content": "a", "refusal": None, "annotations": [NOTE]}),
-        chunk({"reasoning_content": "r", "reasoning": "r", "reasoning_details": [{"text": "r"}]}),
-        chunk({"reasoning_details": [{"text": "r"}, {"summary": "s"}, {"data": "x"}]}),
-        chunk({"content": [{"type": "thinking", "thinking": [{"text": "t"}]}, {"type": "text", "text": "b"}]}),
-        chunk({"refusal": "no", "channel": "x"}, index=1),
-        chunk(calling(index=0, id="c1", type="function", name="f", arguments="{")),
-        chunk({**calling(index=0, arguments="}"), "function_call": {"name": "f", "arguments": "}"}}),
-        chunk({"function_call": {"name": "g", "arguments": "{}"}}, index=1),
-        chunk({}, "stop", usage={"prompt_tokens": 1, "completion_tokens": 2}),
-    ],
-    "openai.responses": [
-        CREATED,
-        event("in_progress", response=response()),
-        event("output_item.added", item={"type": "reasoning", "id": "r1", "summary": []}),
-        event("reasoning_summary_text.delta", item_id="r1", delta="s"),
-        event("reasoning_text.delta", item_id="r1", delta="r"),
-        event(
-            "output_item.done",
-            item={
-                "type": "reasoning",
-                "id": "r1",
-                "summary": [SUMMARY],
-                "content": [{"type": "reasoning_text", "text": "r"}],
-                "encrypted_content": "x",
-            },
-        ),
-        event("output_text.delta", item_id="m1", delta="a"),
-        event("output_text.annotation.added", annotation=NOTE),
-        event("refusal.delta", item_id="m1", delta="no"),
-        event(
-            "output_item.done",
-            item={
-                "type": "message",
-                "id": "m1",
-                "content": [{"type": "output_text", "text": "a"}, {"type": "refusal", "refusal": "no"}],
-            },
-        ),
-        event("output_item.added", item=CALL),
-        event("function_call_arguments.delta", item_id="fc1", delta="{"),
-        event("function_call_arguments.done", item_id="fc1", arguments="{"),
-        event("output_item.done", item={**CALL, "arguments": "{"}),
-        event("output_item.done", item={**CALL, "call_id": "c2", "arguments": "{}"}),
-        event("output_item.done", item={"type": "web_search_call", "id": "w1"}),
-        event(
-            "incomplete",
-            response=response("incomplete", usage={"input_tokens": 1}, incomplete_details={"reason": "max"}),
-        ),
-    ],
-}
-ENDS = {
-    "openai.chat": [{"error": {"message": "m", "code": "c"}}, bare_chunk(usage={"prompt_tokens": 1})],
-    "openai.responses": [
-        COMPLETED,
-        {"type": "error", "error": {"message": "m", "code": "c"}, "message": "m", "code": "c"},
-        event("failed", response={"error": {"message": "m", "code": "c"}}),
-    ],
-}
-OUTPUT = [each["item"] for each in RICH["openai.responses"] if each["type"].endswith("item.done")]
-MESSAGES = [choice["delta"] for each in RICH["openai.chat"] for choice in each["choices"]]
-BODIES = {
-    "openai.chat": [
-        {"id": "x", "choices": [{"index": n, "message": m, "finish_reason": "stop"} for n, m in enumerate(MESSAGES)]},
-        {"error": {"message": "m", "code": "c"}},
-    ],
-    "openai.responses": [
-        {"id": "x", "status": "completed", "output": OUTPUT, "usage": {"input_tokens": 1, "output_tokens": 2}},
-        {"id": "x", "status": "failed", "output": OUTPUT, "error": {"message": "m", "code": "c"}},
-    ],
-}
 EVERY_DIALECT = pytest.mark.parametrize("dialect", DIALECTS)
 
 
@@ -215,7 +125,7 @@ def test_a_whole_body_of_anything_is_sound_or_a_fault(dialect, data):
 @given(data=st.data())
 @examples(80)
 def test_bytes_left_away_or_put_in_are_a_fault_or_change_what_is_said_but_never_break(dialect, data):
-    sound = sse(*RICH[dialect], named=dialect == "openai.responses") + DONE
+    sound = sse(*RICH[dialect], named=dialect in ("openai.responses", "anthropic.messages")) + DONE
     begin = data.draw(st.integers(0, len(sound)))
     end = data.draw(st.integers(begin, min(begin + 30, len(sound))))
     put_in = data.draw(st.sampled_from([b"", b"\n", b"\r", b'"', b"{", b"}", b"\xff", b"\\", b"data", b":", b"null"]))

@@ -8,11 +8,11 @@ from typing import get_args
 import pytest
 from hypothesis import given
 from openai.types.responses import ResponseStreamEvent
-from pydantic import BaseModel
 
 from pytest_streamrt import script
 from pytest_streamrt.providers import encode
 from tests.providers.sdk import client_of, final_response, response_events
+from tests.providers.sdk_types import extras
 from tests.strategies import chunked, examples, plain_texts, said, sizes
 
 EVENT_TYPES = {
@@ -35,17 +35,6 @@ def encoded(said):
 
 def payloads(s):
     return [json.loads(frame.partition(b"data: ")[2]) for frame in encode(s, "openai.responses")]
-
-
-def extras(model, path="event"):
-    """Where an object of the SDK's holds a field that its type does not have."""
-    found = [f"{path}.{name}" for name in model.model_extra or {}]
-    for name in type(model).model_fields:
-        value = getattr(model, name)
-        for each in value if isinstance(value, list) else [value]:
-            if isinstance(each, BaseModel):
-                found += extras(each, f"{path}.{name}")
-    return found
 
 
 @given(said=said(texts=plain_texts), sizes=sizes)

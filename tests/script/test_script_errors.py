@@ -114,3 +114,13 @@ def test_a_pause_that_is_no_number_is_refused():
 def test_fewer_tokens_than_none_are_refused(tokens):
     with pytest.raises(ScriptError, match="usage"):
         script.usage(*tokens)
+
+
+def test_redacted_reasoning_has_no_pieces_and_no_signature():
+    for make in (
+        lambda: script.reasoning("a", redacted="x"),
+        lambda: script.reasoning(redacted="x", signature="s"),
+        lambda: script.reasoning(redacted=""),
+    ):
+        with pytest.raises(ScriptError, match="what is redacted has neither pieces nor a signature"):
+            make()
