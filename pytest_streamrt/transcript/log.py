@@ -6,7 +6,7 @@ import sys
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from pytest_streamrt.clock import NS, VirtualClock, active_clock, now_ns
 from pytest_streamrt.errors import TranscriptError
@@ -14,15 +14,20 @@ from pytest_streamrt.events.fold import Fold
 from pytest_streamrt.events.types import Event, InferenceStarted, Mark, stamp
 from pytest_streamrt.providers import detect
 from pytest_streamrt.runtime.acting import acting
+from pytest_streamrt.transcript.adapters.decoding import Decode, adapter_for
 from pytest_streamrt.transcript.exchange import Exchange
 from pytest_streamrt.transcript.expect import Expectation
 from pytest_streamrt.transcript.hidden import Selection
 from pytest_streamrt.transcript.laws import LawReport, check_laws
 from pytest_streamrt.transcript.leakage import Leak, check_leaks, tell
 from pytest_streamrt.transcript.marbles import draw_marbles
+from pytest_streamrt.transcript.recording import Recording
 from pytest_streamrt.transcript.stories import told
+from pytest_streamrt.transcript.tap import check_stream, tapped
 
 __all__ = ["Transcript"]
+
+_Stream = TypeVar("_Stream")
 
 
 @dataclass(frozen=True)
@@ -62,6 +67,7 @@ class Transcript:
         self._names: dict[str, int] = {}
         self._chains: list[Expectation] = []
         self._leaks: list[Leak] = []
+        self._recorded: dict[str, int] = {}  # how many streams were recorded under each source
 
     def __repr__(self) -> str:
         return f"<Transcript of {len(self.events)} events from {', '.join(self.sources) or 'nobody'}>"
@@ -121,6 +127,35 @@ class Transcript:
         mark = Mark(name, time=self.elapsed(), source="test")
         self._append(mark, _TEST)
         return mark
+
+    def record(self, stream: _Stream, *, source: str, decode: Decode | None = None) -> _Stream:
+        """Hand a stream on untouched, and log what passes.
+
+        What is returned does what the stream does and has its attributes: an iterator, an SDK's stream, or a context manager
+        of one, sync or async. Pieces of the openai and anthropic SDKs, of openai-agents, pydantic-ai and LangChain are known
+        by their shape; strings, and bytes of UTF-8, are text; a piece that nobody knows is logged as a `provider.event`.
+
+        It is an inference of its source, which starts now. It is completed when the stream ends, fails when that raises, and
+        is aborted by "client" when whoever reads it closes it, leaves its context, or is cancelled while it waits for it.
+
+        Args:
+            stream: what is to be read.
+            source: its name in the transcript.
+            decode: for pieces that have to be read first, such as the bytes or lines of an endpoint: the name of a dialect, or
+                a function that is given each piece and gives an event, several, text, or None. What a function raises is the
+                failure of the inference, and does not reach whoever reads the stream.
+
+        Raises:
+            TypeError: this is no stream, or `decode` is no function; it says what to do.
+            TranscriptError: there is no such dialect, or the source has no name.
+        """
+        check_stream(stream)
+        if not isinstance(source, str) or not source:
+            raise TranscriptError(f"record(source=…): a source has a name, such as 'agent', and not {source!r}")
+        adapter = adapter_for(decode, stream)
+        number = self._recorded[source] = self._recorded.get(source, 0) + 1
+        recorded: _Stream = tapped(stream, Recording(self, source, f"{source}/{number}", adapter))
+        return recorded
 
     # Reading.
 

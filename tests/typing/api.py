@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import assert_type
 
@@ -61,6 +62,13 @@ async def runtime() -> None:
         await inference.abort("enough", by="me")
         room.emit(Signal("ping", {"n": 1}))
         await room.settled()
+
+
+async def recorded(transcript: Transcript, pieces: AsyncIterator[str]) -> None:
+    """A stream that is recorded is what it was."""
+    assert_type(transcript.record(pieces, source="agent"), AsyncIterator[str])
+    async for piece in transcript.record(pieces, source="agent", decode=TextDelta):
+        assert_type(piece, str)
 
 
 async def tests(transcript: Transcript, virtual_clock: VirtualClock) -> None:
