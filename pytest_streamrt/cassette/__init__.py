@@ -1,6 +1,7 @@
 """What went over the wire, chunk by chunk, with its times and its end: recorded, kept and played back."""
 
-from pytest_streamrt.cassette.cassette import Cassette, RecordMode, Timing, use_cassette
+from pytest_streamrt.cassette.cassette import Cassette, RecordMode, Timing
 from pytest_streamrt.cassette.format import Interaction, RecordedChunk, load_cassette
+from pytest_streamrt.cassette.use import use_cassette
 
 __all__ = ["Cassette", "Interaction", "RecordMode", "RecordedChunk", "Timing", "load_cassette", "use_cassette"]

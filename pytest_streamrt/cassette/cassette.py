@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import replace
+import warnings
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Final, Literal, get_args
 
 from pytest_streamrt import wire
-from pytest_streamrt.cassette import matching
+from pytest_streamrt.cassette.config import CassetteConfig, RecordedRequest
 from pytest_streamrt.cassette.cuts import cut_anew
 from pytest_streamrt.cassette.format import (
     Interaction,
@@ -21,20 +20,20 @@ from pytest_streamrt.cassette.format import (
     load_cassette,
     save_cassette,
 )
+from pytest_streamrt.cassette.keeping import Failure, altered, asked_of, later, why_not
+from pytest_streamrt.cassette.matching import Asked, show
 from pytest_streamrt.cassette.playback import Playback
 from pytest_streamrt.cassette.recording import Recording, lines_of
-from pytest_streamrt.cassette.redact import Redaction
-from pytest_streamrt.cassette.seam import intercept
 from pytest_streamrt.cassette.tee import how_it_ended, live, live_blocking, tee
 from pytest_streamrt.clock import active_clock
 from pytest_streamrt.clock.tasks import where_called
-from pytest_streamrt.errors import CassetteError, CassetteMiss
+from pytest_streamrt.errors import CassetteError, CassetteMiss, StreamrtWarning
 from pytest_streamrt.runtime.acting import acting
 from pytest_streamrt.transcript.exchange import Exchange
 from pytest_streamrt.transcript.log import Transcript
 from pytest_streamrt.wire import Cut
 
-__all__ = ["Cassette", "RecordMode", "Timing", "use_cassette"]
+__all__ = ["Cassette", "RecordMode", "Timing"]
 
 RecordMode = Literal["none", "once", "new_episodes", "all", "rewrite"]
 """What to do with a request. "none": play it, never record. "once": record if there is no cassette yet, else play.
@@ -58,7 +57,9 @@ class Cassette:
         timing: Timing,
         cut: Cut,
         transcript: Transcript,
-        redaction: Redaction,
+        config: CassetteConfig,
+        *,
+        record_errors: bool = False,
     ) -> None:
         if mode not in get_args(RecordMode):
             msg = f"a cassette's record mode is one of {', '.join(get_args(RecordMode))}, not {mode!r}"
@@ -79,7 +80,14 @@ class Cassette:
         """How many requests it has seen."""
         self._timing = timing
         self._cut = cut
-        self._redaction = redaction
+        self.failure: Failure | None = None
+        """How the test that uses it has failed, if it has; whoever runs the test says so."""
+        self.redactor = config.redactor()
+        """What takes secrets out of all that is written of its exchanges; it knows those of the requests so far."""
+        self._config = config
+        self._matcher = config.matcher()
+        self._record_errors = record_errors
+        self._old: list[Interaction] = []  # what a recording may take the place of
         self._known: list[Interaction] = []
         self._played: set[int] = set()
         self._recordings: list[Recording] = []
@@ -89,8 +97,10 @@ class Cassette:
         self._records = mode in ("all", "rewrite", "new_episodes") or (mode == "once" and not existed)
         if self._records:
             check_writable(path)
-        if existed and mode != "rewrite":
-            self._known = load_cassette(path)
+        if existed:
+            self._old = _loaded(path) if mode == "rewrite" else load_cassette(path)
+        if mode != "rewrite":
+            self._known = self._old
 
     def __repr__(self) -> str:
         return f"<Cassette {self.path} ({self.mode}), {len(self._played)} of {len(self._known)} played>"
@@ -103,7 +113,7 @@ class Cassette:
     @property
     def unplayed(self) -> list[Interaction]:
         """The recordings that no request has asked for."""
-        if self.mode == "all":
+        if self.mode == "all" or self._config.allow_unplayed:
             return []
         return [each for each in self._known if each.id not in self._played]
 
@@ -122,11 +132,14 @@ class Cassette:
 
     def handle(self, library: ModuleType, transport: Any, request: Any, forward: Callable[[], Any]) -> Any:
         """Answer a request of a sync client. See `seam.Interceptor`."""
-        body = request.read()
-        playback = self._playback(library, transport, request, body)
+        asked = self._asked(request, request.read())
+        if asked is None:
+            with live_blocking():
+                return forward()
+        playback = self._playback(library, transport, request, asked)
         if playback is not None:
             return playback.respond()
-        recording = self._recording(request, body)
+        recording = self._recording(request, asked)
         try:
             with live_blocking():
                 response = forward()
@@ -139,11 +152,14 @@ class Cassette:
         self, library: ModuleType, transport: Any, request: Any, forward: Callable[[], Awaitable[Any]]
     ) -> Any:
         """Answer a request of an async client. See `seam.Interceptor`."""
-        body = await request.aread()
-        playback = self._playback(library, transport, request, body)
+        asked = self._asked(request, await request.aread())
+        if asked is None:
+            with live():
+                return await forward()
+        playback = self._playback(library, transport, request, asked)
         if playback is not None:
             return await playback.respond_async()
-        recording = self._recording(request, body)
+        recording = self._recording(request, asked)
         try:
             with live():
                 response = await forward()
@@ -156,41 +172,79 @@ class Cassette:
         return self._recorded(library, response, recording, is_async=True)
 
     def save(self) -> None:
-        """Write what was recorded, if anything was."""
-        if not self._recordings:
-            return
-        kept = self._known if self.mode in ("all", "new_episodes") else []
-        done = [
-            self._clean(recording.finished(), max((e.end_at for e in kept), default=0))
-            for recording in self._recordings
-        ]
-        save_cassette(self.path, lines_of([*(e for e in kept if not self._is_superseded(e, done)), *done]))
+        """Write what was recorded, if anything was, and if it may take the place of what is there.
 
-    def _playback(self, library: ModuleType, transport: Any, request: Any, body: bytes) -> Playback | None:
+        Raises:
+            CassetteError: it may not; or it cannot be written.
+        """
+        done = [each for recording in self._recordings if (each := altered(recording.finished(), self._config))]
+        if not done:
+            return
+        done = [self.redactor.interaction(each) for each in done]
+        if self._config.refuses_secrets and self.redactor.findings:
+            found = "\n".join(f"    {finding}" for finding in self.redactor.findings)
+            raise CassetteError(f"{self.path} is not written, for there are secrets in what was recorded:\n{found}")
+        kept = self._known if self.mode in ("all", "new_episodes") else []
+        began = max((each.end_at for each in kept), default=0)
+        new = [*(each for each in kept if not self._is_superseded(each, done)), *(later(each, began) for each in done)]
+        why = why_not(self._old, new, self._matcher, failure=self.failure, record_errors=self._record_errors)
+        if why is None:
+            save_cassette(self.path, lines_of(new))
+            return
+        problem = f"{self.path} was not recorded anew, and is as it was: {why}"
+        if self.failure is None:
+            raise CassetteError(problem)
+        warnings.warn(problem, StreamrtWarning, stacklevel=2)
+
+    def _asked(self, request: Any, body: bytes) -> Asked | None:
+        """What a request asks for, or None where that is none of ours. From here on its secrets are known."""
+        url = str(request.url)
+        if self._config.ignores(url):
+            return None
+        headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in request.headers.raw]
+        self.redactor.learn(headers, url, body)
+        asked = RecordedRequest(request.method, url, headers, body)
+        if self._config.before_record_request is not None:
+            changed = self._config.before_record_request(asked)
+            if changed is None:
+                return None
+            if not isinstance(changed, RecordedRequest):
+                msg = f"before_record_request returns the request, or None to leave it alone, not {changed!r:.200}"
+                raise CassetteError(msg)
+            asked = changed
+        return Asked(asked.method, asked.url, tuple(asked.headers), asked.body)
+
+    def _playback(self, library: ModuleType, transport: Any, request: Any, asked: Asked) -> Playback | None:
         """What answers the request from the recordings, or None where it is to be recorded."""
         self.requests += 1
-        method, url = request.method, self._redaction.url(str(request.url))
         if self.mode in ("all", "rewrite"):
             return None
-        found = self._take(method, url, body)
+        asked = asked._replace(url=self.redactor.url(asked.url))
+        found = self._take(asked)
         if found is not None:
             speed = self._speed()
-            exchange = self._begin_exchange(method, url, body, instant=speed is None)
-            name = f"the recording of {method} {url} in {self.path}"
+            exchange = self._begin_exchange(request, asked.body, instant=speed is None)
+            name = f"the recording of {asked.method} {asked.url} in {self.path}"
             chunks = self._chunks(found)
             return Playback(library, transport, request, found, chunks, speed=speed, exchange=exchange, name=name)
         if self._records:
             return None
-        raise self._miss(method, url, body)
+        raise self._miss(asked)
 
-    def _take(self, method: str, url: str, body: bytes) -> Interaction | None:
+    def _take(self, asked: Asked) -> Interaction | None:
         """The first recording of that request that has not been played. Sync clients may ask from many threads."""
         with self._lock:
+            played = None
             for each in self._known:
-                if each.id not in self._played and not matching.differences(each, method, url, body):
-                    self._played.add(each.id)
-                    return each
-        return None
+                is_new = each.id not in self._played
+                if not is_new and (played is not None or not self._config.allow_playback_repeats):
+                    continue
+                if self._matcher.matches(each, asked):
+                    if is_new:
+                        self._played.add(each.id)
+                        return each
+                    played = each
+        return played
 
     def _speed(self) -> float | None:
         if self._timing == "auto":
@@ -206,20 +260,19 @@ class Cassette:
         timed = [(chunk.at, chunk.data) for chunk in interaction.chunks]
         return [RecordedChunk(at, data) for at, data in cut_anew(timed, self._cut)]
 
-    def _begin_exchange(self, method: str, url: str, body: bytes, *, instant: bool) -> Exchange:
+    def _begin_exchange(self, request: Any, body: bytes, *, instant: bool) -> Exchange:
         inference = acting.get().inference
         id = inference.id if inference is not None else None
-        return self.transcript.begin_exchange(method, url, body, inference=id, instant=instant)
+        url = self.redactor.url(str(request.url))
+        return self.transcript.begin_exchange(request.method, url, body, inference=id, instant=instant)
 
-    def _recording(self, request: Any, body: bytes) -> Recording:
-        url = str(request.url)
-        headers = tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in request.headers.raw)
-        exchange = self._begin_exchange(request.method, self._redaction.url(url), body, instant=False)
+    def _recording(self, request: Any, asked: Asked) -> Recording:
+        exchange = self._begin_exchange(request, asked.body, instant=False)
         with self._lock:
             if self._began is None:
                 self._began = _real_ns()
             id = max((each.id for each in self._known), default=0) + len(self._recordings) + 1
-            recording = Recording(Interaction(id, 0, request.method, url, headers, body), self._began, exchange)
+            recording = Recording(Interaction(id, 0, *asked), self._began, exchange)
             self._recordings.append(recording)
         return recording
 
@@ -229,8 +282,8 @@ class Cassette:
         response.stream = tee(library, response.stream, recording, is_async=is_async)
         return response
 
-    def _miss(self, method: str, url: str, body: bytes) -> CassetteMiss:
-        where = f"for {method} {url} in {self.path}"
+    def _miss(self, asked: Asked) -> CassetteMiss:
+        where = f"for {asked.method} {asked.url} in {self.path}"
         if not self.path.exists():
             msg = (
                 f"there is no recording {where}: the cassette does not exist. Record it: pytest --streamrt-record=once"
@@ -238,19 +291,19 @@ class Cassette:
         elif not self._known:
             msg = f"there is no recording {where}: the cassette is empty. Record it: pytest --streamrt-record=rewrite"
         else:
-            found = matching.nearest(self._known, method, url, body)
+            found = self._matcher.nearest(self._known, asked)
             assert found is not None
             closest, differences = found
             if differences:
                 msg = (
                     f"there is no recording {where}.\nThe nearest of {len(self._known)} recorded requests differs:\n"
-                    f"{matching.show(differences)}\n"
+                    f"{self.redactor.text(show(differences))}\n"
                     "If the request is right, record it: pytest --streamrt-record=new_episodes"
                 )
             else:
                 msg = (
                     f"the recording {where} was played already, and the same request came again "
-                    f"(exchange {closest.id}). One recording answers one request. "
+                    f"(exchange {closest.id}). One recording answers one request, unless allow_playback_repeats is set. "
                     "If it is to be asked twice, record it so: pytest --streamrt-record=rewrite"
                 )
         msg = f"{msg}\nThe request was made at {where_called()}"
@@ -261,72 +314,12 @@ class Cassette:
         """Whether that was recorded anew, and would never be asked for again."""
         if self.mode != "all":
             return False
-        return any(not matching.differences(known, each.method, each.url, each.body) for each in done)
-
-    def _clean(self, recorded: Interaction, began: int) -> Interaction:
-        """A recording without its secrets, and as much later as what was in the cassette before it takes."""
-        redaction = self._redaction
-        secrets = redaction.secrets([*recorded.headers, *recorded.response_headers], recorded.url)
-        data = redaction.chunks([chunk.data for chunk in recorded.chunks], secrets)
-        error = recorded.error
-        return replace(
-            recorded,
-            at=recorded.at + began,
-            url=redaction.text(redaction.url(recorded.url), secrets),
-            headers=redaction.header_values(recorded.headers, secrets),
-            body=redaction.chunks([recorded.body], secrets)[0],
-            response_at=recorded.response_at + began,
-            response_headers=redaction.header_values(recorded.response_headers, secrets),
-            chunks=[RecordedChunk(c.at + began, d) for c, d in zip(recorded.chunks, data, strict=True)],
-            end_at=recorded.end_at + began,
-            error=(error[0], redaction.text(error[1], secrets)) if error else None,
-        )
+        return any(self._matcher.matches(known, asked_of(each)) for each in done)
 
 
-@contextmanager
-def use_cassette(
-    path: str | Path,
-    *,
-    record: RecordMode = "none",
-    timing: Timing = "auto",
-    rechunk: Cut = "recorded",
-    transcript: Transcript | None = None,
-    filter_headers: Sequence[str] = (),
-    filter_query_parameters: Sequence[str] = (),
-    verify: bool = True,
-) -> Iterator[Cassette]:
-    """Answer the block's HTTP requests from a cassette, or record one. Under pytest, the marker ``streamrt`` does this.
-
-    Every request made through httpx or httpx2 in the block is seen, whichever client makes it.
-
-    Args:
-        path: the cassette's file.
-        record: what to record; see `RecordMode`.
-        timing: when played chunks come; see `Timing`.
-        rechunk: how to cut played bodies: as recorded, or as `pytest_streamrt.wire.rechunk` can.
-        transcript: where the exchanges are logged, instead of in one that nobody sees.
-        filter_headers: headers whose values are not to be recorded, beside those that never are.
-        filter_query_parameters: likewise for query parameters.
-        verify: whether to raise, on leaving, for misses and for recordings that were never played.
-
-    Raises:
-        CassetteError: the cassette cannot be read or written; or, on leaving, recordings were never played.
-        CassetteMiss: on leaving, requests were made that it has no recording for, and the block did not raise itself.
-    """
-    redaction = Redaction(
-        frozenset(name.lower() for name in filter_headers),
-        frozenset(name.lower() for name in filter_query_parameters),
-    )
-    cassette = Cassette(Path(path), record, timing, rechunk, transcript or Transcript(), redaction)
+def _loaded(path: Path) -> list[Interaction]:
+    """What is in a cassette that is to be recorded anew: a damaged one is no loss."""
     try:
-        with intercept(cassette):
-            yield cassette
-    finally:
-        cassette.save()  # also after a failed assertion: what was recorded is true all the same
-    if not verify:
-        return
-    if cassette.misses:
-        raise CassetteMiss(cassette.misses[0])
-    problem = cassette.problem()
-    if problem is not None:
-        raise CassetteError(problem)
+        return load_cassette(path)
+    except CassetteError:
+        return []

@@ -1,146 +1,451 @@
-"""What must never reach a cassette: which headers, which parts of a URL, which values, and how they are taken out.
+"""Takes secrets out: of headers, URLs, bodies, streams and any text. What counts as one is in `secrets`.
 
-A secret inside a body is replaced by a placeholder of the same length, so that a stream keeps its cuts, its times and
-its lengths.
+A secret in a body is looked for as it stands, under the escapes of JSON and URLs, and in the texts that the deltas of a
+stream add up to, all of it after a content encoding was undone. In a stream, a placeholder of the same length takes its
+place, so that the cuts, the times and the lengths stay.
 """
 
 from __future__ import annotations
 
-import base64
-import contextlib
+import json
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Final
-from urllib.parse import parse_qsl, unquote, urlencode, urlsplit, urlunsplit
+from dataclasses import dataclass, replace
+from typing import Any, Final, TypeVar
+from urllib.parse import parse_qsl, unquote, urlsplit, urlunsplit
 
-__all__ = ["PLACEHOLDER", "Redaction"]
+from pytest_streamrt.cassette.format import Headers, Interaction, RecordedChunk
+from pytest_streamrt.cassette.json_paths import JsonPath, replace_at, spans_at
+from pytest_streamrt.cassette.secrets import (
+    KEY_PATTERNS,
+    SHORTEST,
+    is_secret_header,
+    is_secret_parameter,
+    parts_of_header,
+    secrets_of_environment,
+)
+from pytest_streamrt.cassette.unpack import PACKED, encodings_of, pack, unpack
+from pytest_streamrt.cassette.views import Folded, Span, Unescaped, folded_texts, folds, has_escapes, unescape
+from pytest_streamrt.errors import CassetteError
+
+__all__ = ["IN_URL", "PLACEHOLDER", "Finding", "Redactor"]
 
 PLACEHOLDER: Final = "[redacted]"
-_IN_URL: Final = "redacted"  # brackets have a meaning there
+IN_URL: Final = "redacted"
+"""The placeholder for a query parameter: brackets have a meaning there."""
 
-_SECRET_HEADERS: Final = frozenset(
-    {
-        "anthropic-organization-id",
-        "api-key",
-        "authorization",
-        "cookie",
-        "openai-organization",
-        "openai-project",
-        "proxy-authorization",
-        "set-cookie",
-        "x-amz-security-token",
-        "x-api-key",
-        "x-goog-api-key",
-    }
+_ROUNDS: Final = 3  # what is left may, with what stands beside it, look like a secret again
+_IN_QUERY: Final = re.compile(
+    r"""[?&](?:access_token|api[-_]?key|client_secret|key|refresh_token|sig|signature|token)=([^&\s"'\\<>]{12,})""",
+    re.IGNORECASE,
 )
-
-_SECRET_PARAMETERS: Final = frozenset(
-    {"access_token", "api-key", "api_key", "apikey", "code", "key", "sig", "signature", "token", "x-amz-signature"}
-)
-
-_SECRET_VARIABLE: Final = re.compile(r"KEY|TOKEN|SECRET|PASSW|CREDENTIAL|AUTH", re.IGNORECASE)
-_SHORTEST: Final = 12  # characters from which on a value of the environment counts as a secret
-_WORD: Final = r"(?:[a-z]{1,20}|[A-Z]{1,20}|[A-Z][a-z]{1,19})"
-_ORDINARY: Final = re.compile(rf"{_WORD}(?:[ _/.-]{_WORD})*")  # words, paths and names: no key looks like that
-_KEY_PREFIX: Final = re.compile(r"(?:sk|pk|rk|gsk|ghp|gho|hf|key|xox[a-z])[-_]")  # but for what calls itself one
+_QUERY_HINT: Final = ("key=", "token=", "secret=", "sig=", "signature=", "Signature=", "Key=", "Token=")
 
 
 @dataclass(frozen=True)
-class Redaction:
-    """What to take out.
+class Finding:
+    """A secret that was taken out of where none should be: what it is, never its value, and where it stood."""
+
+    what: str
+    where: str
+
+    def __str__(self) -> str:
+        return f"{self.what} in {self.where}"
+
+
+_T = TypeVar("_T", str, bytes)
+_Hit = tuple[list[Span], str]  # the parts of the text that make up a secret, and what it is
+
+
+class Redactor:
+    """Takes out secrets that are known by their value, by their name, by their place, or by their look.
 
     Args:
-        headers: names of headers to be redacted, beside those that always are.
-        parameters: names of query parameters to be redacted, beside those that always are.
+        headers: headers to be redacted beside those that always are, by their names in lower case, each with its
+            replacement; None removes it.
+        parameters: query parameters, likewise.
+        json_paths: places in JSON bodies whose values are taken out.
+        patterns: what is taken out of any text.
+        environment: variables whose values are secrets, where their names say so; by default, those of this process.
     """
 
-    headers: frozenset[str] = frozenset()
-    parameters: frozenset[str] = frozenset()
+    def __init__(
+        self,
+        *,
+        headers: Mapping[str, str | None] | None = None,
+        parameters: Mapping[str, str | None] | None = None,
+        json_paths: Sequence[JsonPath] = (),
+        patterns: Sequence[re.Pattern[str]] = (),
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        self.findings: list[Finding] = []
+        """What `interaction` has found where no secret should be."""
+        self._headers = headers or {}
+        self._parameters = parameters or {}
+        self._json_paths = json_paths
+        self._patterns = patterns
+        self._literals: dict[str, str] = {}
+        self._plain: dict[str, str] = {}  # the same, without their escapes
+        self._has_escapes = False  # whether any of them is written with escapes that every text has
+        self._where: str | None = None
+        self._environment = environment
+        self._know_environment()
 
-    def header_values(self, headers: Sequence[tuple[str, str]], secrets: Iterable[str]) -> tuple[tuple[str, str], ...]:
-        """Headers with the values of secret ones replaced, and secrets in the values of others."""
-        return tuple(
-            (name, PLACEHOLDER if self._is_secret(name) else self.text(value, secrets)) for name, value in headers
-        )
+    def _know_environment(self) -> None:
+        """Know the secrets of the environment as it is now: a test may set variables of its own."""
+        environment = os.environ if self._environment is None else self._environment
+        for value, name in secrets_of_environment(environment).items():
+            self.know(value, f"the value of the environment variable {name}")
 
-    def url(self, url: str) -> str:
-        """A URL without user, password, and secret query parameters."""
+    def know(self, value: str, what: str) -> None:
+        """From now on that value is a secret, wherever it stands. One of less than 12 characters is too common to be."""
+        if len(value) >= SHORTEST and PLACEHOLDER not in value and value not in self._literals:
+            self._literals[value] = what
+            self._plain[_plain(value)] = what
+            self._has_escapes |= not (value.isascii() and value.isprintable()) or any(c in '"\\ +' for c in value)
+
+    def learn(self, headers: Iterable[tuple[str, str]], url: str = "", body: bytes = b"") -> None:
+        """Know what is secret in these headers, this URL, and this body, wherever else it may stand."""
+        for name, value in headers:
+            if self._is_secret_header(name):
+                for part in parts_of_header(name, value):
+                    self.know(part, f"the value of the header {name}")
         parts = urlsplit(url)
-        host = parts.netloc.rpartition("@")[2]
-        if "@" in parts.netloc:
-            host = f"{_IN_URL}@{host}"
-        query = parts.query
-        if query:
-            pairs = parse_qsl(query, keep_blank_values=True)
-            secret = _SECRET_PARAMETERS | self.parameters
-            if any(name.lower() in secret for name, _ in pairs):
-                query = urlencode([(n, _IN_URL if n.lower() in secret else v) for n, v in pairs])
-        return urlunsplit((parts.scheme, host, parts.path, query, parts.fragment))
+        for name, value in parse_qsl(parts.query):
+            if self._is_secret_parameter(name):
+                self.know(value, f"the value of the query parameter {name}")
+        for user in (parts.username, parts.password):
+            self.know(unquote(user or ""), "the user or the password of the URL")
+        if self._json_paths:
+            replace_at(_json(body), self._json_paths, self._know_all)
 
-    def secrets(self, headers: Iterable[tuple[str, str]], url: str) -> set[str]:
-        """The values that were taken out of these headers and this URL, and those of the environment."""
-        found = {part for name, value in headers if self._is_secret(name) for part in _parts(name.lower(), value)}
-        secret = _SECRET_PARAMETERS | self.parameters
-        parts = urlsplit(url)
-        found |= {value for name, value in parse_qsl(parts.query) if name.lower() in secret}
-        found |= {unquote(value) for value in (parts.username, parts.password) if value}
-        return {value for value in found if len(value) >= _SHORTEST} | secrets_of_environment(os.environ)
-
-    def text(self, text: str, secrets: Iterable[str]) -> str:
-        """A text with every secret in it replaced."""
-        for secret in sorted(secrets, key=len, reverse=True):
-            text = text.replace(secret, PLACEHOLDER)
+    def text(self, text: str) -> str:
+        """Any text, such as an error's or a report's, with a placeholder for every secret in it."""
+        for _ in range(_ROUNDS):
+            hits = self._hits(text)
+            if not hits:
+                break
+            self._note(hits)
+            # What lies within another goes with it.
+            spans = _merged([span for spans, _ in hits for span in spans])
+            for start, end in reversed(spans):
+                text = text[:start] + PLACEHOLDER + text[end:]
         return text
 
-    def chunks(self, chunks: Sequence[bytes], secrets: Iterable[str]) -> list[bytes]:
-        """Chunks with every secret in them replaced, also where it is cut by their boundaries; cut as they were."""
-        whole = b"".join(chunks)
+    def pieces(self, pieces: Sequence[str]) -> list[str]:
+        """The deltas of a text, cut as they were, with every secret in them replaced by as many characters."""
+        whole = "".join(pieces)
         clean = whole
-        for secret in sorted(secrets, key=len, reverse=True):
-            value = secret.encode("utf-8", "surrogateescape")
-            if value in clean:
-                clean = clean.replace(value, _same_length(value))
+        for spans, _ in self._hits(whole):
+            for start, end in spans:
+                clean = clean[:start] + _mark(end - start) + clean[end:]
         if clean == whole:
-            return list(chunks)
-        cuts, at = [], 0
-        for chunk in chunks:
-            cuts.append(clean[at : at + len(chunk)])
-            at += len(chunk)
-        return cuts
+            return list(pieces)
+        return _cut(clean, [len(piece) for piece in pieces])
 
-    def _is_secret(self, header: str) -> bool:
-        return header.lower() in _SECRET_HEADERS or header.lower() in self.headers
+    def url(self, url: str) -> str:
+        """A URL without user, password, and secret query parameters, and without secrets elsewhere in it."""
+        parts = urlsplit(url)
+        host = parts.netloc
+        if "@" in host:
+            host = f"{IN_URL}@{host.rpartition('@')[2]}"
+        query = "&".join(self._query(parts.query)) if parts.query else ""
+        return self.text(urlunsplit((parts.scheme, host, parts.path, query, parts.fragment)))
+
+    def headers(self, headers: Iterable[tuple[str, str]]) -> Headers:
+        """Headers with the values of secret ones replaced, and secrets in the values of others."""
+        result = []
+        whose = self._where
+        for name, value in headers:
+            if name.lower() in self._headers:
+                replacement = self._headers[name.lower()]
+                if replacement is not None:
+                    result.append((name, replacement))
+            elif is_secret_header(name):
+                result.append((name, PLACEHOLDER))
+            else:
+                self._where = whose and f"the header {name} of {whose}"
+                clean = self.url(value) if value.startswith(("http://", "https://")) else self.text(value)
+                result.append((name, clean))
+        self._where = whose
+        return tuple(result)
+
+    def body(self, body: bytes, headers: Iterable[tuple[str, str]] = ()) -> bytes:
+        """A request's body, with placeholders; values at JSON paths, whatever they are, become one.
+
+        Raises:
+            CassetteError: it is packed so that nobody can look for secrets in it.
+        """
+        encoding = encodings_of(tuple(headers))
+        plain = body
+        if encoding and body:
+            (plain,) = self._unpack([body], encoding, "a request's body")
+        clean = self._clean_request(plain)
+        if clean == plain:
+            return body
+        return pack([clean])[0] if encoding else clean
+
+    def chunks(
+        self, chunks: Sequence[bytes], headers: Headers = (), *, whole: bool = True
+    ) -> tuple[Sequence[bytes], Headers]:
+        """A response's body with placeholders, cut as it was, and the headers that then belong to it.
+
+        Args:
+            chunks: the body, as it came.
+            headers: the response's headers. Where secrets were found in a packed body, its encoding is gzip from then on.
+            whole: whether the body came to its end.
+
+        Raises:
+            CassetteError: it is packed so that nobody can look for secrets in it.
+        """
+        encoding = encodings_of(headers)
+        if not encoding:
+            return self._clean_stream(chunks), headers
+        plain = self._unpack(chunks, encoding, "a response")
+        clean = self._clean_stream(plain)
+        if clean is plain:
+            return self._clean_stream(chunks), headers  # also where the header says it is packed and it is not
+        packed = pack(clean, whole=whole)
+        changed = {"content-encoding": PACKED, "content-length": str(sum(map(len, packed)))}
+        return packed, tuple((name, changed.get(name.lower(), value)) for name, value in headers)
+
+    def interaction(self, recorded: Interaction) -> Interaction:
+        """A recorded exchange without its secrets, each at the place where it was; `findings` says what was found."""
+        self._know_environment()
+        self.learn(recorded.headers, recorded.url, recorded.body)
+        self.learn(recorded.response_headers)
+        name = f"{recorded.method} {self.url(recorded.url)}"
+        self._where = f"the request {name}"
+        url, headers = self.url(recorded.url), self.headers(recorded.headers)
+        body = self.body(recorded.body, recorded.headers)
+        self._where = f"the response to {name}"
+        data = [chunk.data for chunk in recorded.chunks]
+        clean, response_headers = self.chunks(data, recorded.response_headers, whole=recorded.how == "complete")
+        response_headers = self.headers(response_headers)
+        self._where = f"the error of {name}"
+        error = (recorded.error[0], self.text(recorded.error[1])) if recorded.error else None
+        self._where = None
+        chunks = recorded.chunks
+        if clean is not data:
+            chunks = [RecordedChunk(c.at, d) for c, d in zip(recorded.chunks, clean, strict=True)]
+        return replace(
+            recorded,
+            url=url,
+            headers=headers,
+            body=body,
+            response_headers=response_headers,
+            chunks=chunks,
+            error=error,
+        )
+
+    # What is secret by its name.
+
+    def _is_secret_header(self, name: str) -> bool:
+        return name.lower() in self._headers or is_secret_header(name)
+
+    def _is_secret_parameter(self, name: str) -> bool:
+        return name.lower() in self._parameters or is_secret_parameter(name)
+
+    def _query(self, query: str) -> Iterator[str]:
+        for pair in query.split("&"):
+            name, equals, _ = pair.partition("=")
+            plain = unquote(name).lower()
+            if plain in self._parameters:
+                replacement = self._parameters[plain]
+                if replacement is not None:
+                    yield f"{name}={IN_URL if replacement == PLACEHOLDER else replacement}"
+            elif equals and is_secret_parameter(plain):
+                yield f"{name}={IN_URL}"
+            else:
+                yield pair
+
+    def _know_all(self, value: Any) -> Any:
+        if isinstance(value, str):
+            self.know(value, "a value that filter_json_paths names")
+        for each in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+            self._know_all(each)
+        return value
+
+    # Bodies.
+
+    def _unpack(self, chunks: Sequence[bytes], encoding: str, what: str) -> list[bytes]:
+        plain = unpack(chunks, encoding)
+        if plain is None:
+            msg = (
+                f"{what} is packed as {encoding!r}, so nobody can look for secrets in it, and it is not written. Install what "
+                "unpacks it (brotli, zstandard), or have the client send: accept-encoding: gzip"
+            )
+            raise CassetteError(msg)
+        return plain
+
+    def _clean_request(self, body: bytes) -> bytes:
+        if self._json_paths and (parsed := _json(body)) is not None:
+            clean = replace_at(parsed, self._json_paths, lambda _: PLACEHOLDER)
+            if clean != parsed:
+                body = json.dumps(clean, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
+        for _ in range(_ROUNDS):
+            text = _text(body)
+            hits = self._hits(text)
+            if not hits:
+                break
+            self._note(hits)
+            for start, end in reversed(_merged([span for spans, _ in hits for span in spans])):
+                text = text[:start] + _mark(max(end - start, len(PLACEHOLDER))) + text[end:]
+            body = text.encode("utf-8", "surrogateescape")
+        return body
+
+    def _clean_stream(self, chunks: Sequence[bytes]) -> Sequence[bytes]:
+        whole = b"".join(chunks)
+        clean = bytearray(whole)
+        filled = bytearray()
+        if self._json_paths:
+            text = _text(whole)
+            for start, end in _in_bytes(text, spans_at(text, self._json_paths)):
+                clean[start:end] = _json_mark(whole[start:end])
+        for _ in range(_ROUNDS):
+            text = _text(bytes(clean))
+            hits = [*self._hits(text), *self._hits_in_deltas(text)]
+            if not hits:
+                break
+            self._note(hits)
+            filled = filled or bytearray(len(whole))
+            for spans, _ in sorted(hits, key=_size, reverse=True):
+                _fill(clean, filled, _in_bytes(text, spans))
+        if clean == whole:
+            return chunks
+        return _cut(bytes(clean), [len(chunk) for chunk in chunks])
+
+    # Searching.
+
+    def _hits(self, text: str) -> list[_Hit]:
+        hits: list[_Hit] = [([(start, end)], what) for start, end, what in self._search(text, self._literals)]
+        if has_escapes(text, all=self._has_escapes or bool(self._patterns)) or (self._has_escapes and "+" in text):
+            hits += self._hits_under_escapes(text)
+        return hits
+
+    def _hits_under_escapes(self, text: str) -> list[_Hit]:
+        plain = unescape(text)
+        found = list(self._search(plain, {}))
+        # In a form, a space is written as a plus.
+        found += self._search(plain.replace("+", " "), self._plain, look=False)
+        if not found:
+            return []
+        view = Unescaped(text)
+        return [([view.where(start, end)], what) for start, end, what in found]
+
+    def _hits_in_deltas(self, text: str) -> list[_Hit]:
+        hits: list[_Hit] = []
+        for name, joined in folded_texts(text):
+            found = self._hits(joined)
+            if found:
+                view: Folded = folds(text, name)
+                hits += [([part for span in spans for part in view.where(*span)], what) for spans, what in found]
+        return hits
+
+    def _search(self, text: str, literals: Mapping[str, str], *, look: bool = True) -> Iterator[tuple[int, int, str]]:
+        """Every secret that stands in the text as it is. `look`: also what only looks like one."""
+        for literal, what in literals.items():
+            at = text.find(literal)
+            while at >= 0:
+                yield at, at + len(literal), what
+                at = text.find(literal, at + len(literal))
+        if not look:
+            return
+        for maker, hint, pattern in KEY_PATTERNS:
+            if hint in text:
+                yield from ((*match.span(), maker) for match in pattern.finditer(text))
+        if any(hint in text for hint in _QUERY_HINT):
+            for match in _IN_QUERY.finditer(text):
+                if match[1] != IN_URL and PLACEHOLDER not in match[1]:
+                    yield (*match.span(1), "a key in a URL")
+        for pattern in self._patterns:
+            for match in pattern.finditer(text):
+                if match[0] and PLACEHOLDER not in match[0] and set(match[0]) != {"*"}:
+                    yield (*match.span(), f"what filter_patterns has as {pattern.pattern!r}")
+
+    def _note(self, hits: Iterable[_Hit]) -> None:
+        if self._where is not None:
+            for _, what in hits:
+                finding = Finding(what, self._where)
+                if finding not in self.findings:
+                    self.findings.append(finding)
 
 
-def secrets_of_environment(environment: Mapping[str, str]) -> set[str]:
-    """Values of variables whose name says that they are secret, from 12 characters on, unless they are mere words."""
-    return {
-        value
-        for name, value in environment.items()
-        if _SECRET_VARIABLE.search(name) and len(value) >= _SHORTEST and not _is_ordinary(value)
-    }
+def _plain(literal: str) -> str:
+    return unescape(literal).replace("+", " ")
 
 
-def _is_ordinary(value: str) -> bool:
-    return _ORDINARY.fullmatch(value) is not None and _KEY_PREFIX.match(value) is None
+def _json(body: bytes) -> Any:
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        return None
 
 
-def _parts(header: str, value: str) -> Iterator[str]:
-    """What is secret in the value of a secret header, as it may occur elsewhere."""
-    if header in ("cookie", "set-cookie"):
-        pairs = value.split(";")
-        for pair in pairs[:1] if header == "set-cookie" else pairs:  # the others are its path, its domain and so on
-            yield pair.partition("=")[2].strip().strip('"')
-        return
-    yield from value.split()
-    scheme, _, credentials = value.partition(" ")
-    if scheme.lower() == "basic":
-        with contextlib.suppress(ValueError):
-            yield base64.b64decode(credentials, validate=True).decode(errors="replace").partition(":")[2]
+def _text(data: bytes) -> str:
+    return data.decode("utf-8", "surrogateescape")
 
 
-def _same_length(value: bytes) -> bytes:
-    mark = PLACEHOLDER.encode()
-    return mark + b"*" * (len(value) - len(mark))
+def _size(hit: _Hit) -> int:
+    return sum(end - start for start, end in hit[0])
+
+
+def _mark(length: int) -> str:
+    """A placeholder of that length."""
+    return PLACEHOLDER + "*" * (length - len(PLACEHOLDER)) if length >= len(PLACEHOLDER) else "*" * length
+
+
+def _json_mark(value: bytes) -> bytes:
+    """A placeholder for a JSON value, of the same kind as far as that can be, and of the same length."""
+    if value in (b"true", b"false", b"null"):
+        return b"null".ljust(len(value))
+    try:
+        float(value)
+    except ValueError:
+        return _mark(len(value)).encode()
+    return b"1" * len(value)
+
+
+def _in_bytes(text: str, spans: Iterable[Span]) -> list[Span]:
+    """Parts of a text as parts of its bytes."""
+    if text.isascii():
+        return list(spans)
+    return [(_bytes_before(text, start), _bytes_before(text, end)) for start, end in spans]
+
+
+def _bytes_before(text: str, at: int) -> int:
+    return len(text[:at].encode("utf-8", "surrogateescape"))
+
+
+def _fill(data: bytearray, filled: bytearray, spans: Sequence[Span]) -> None:
+    """Write a placeholder over these parts of the data, but for what was written over before."""
+    length = sum(end - start for start, end in spans)
+    fresh = not any(any(filled[start:end]) for start, end in spans)
+    mark = _mark(length).encode() if fresh else b"*" * length
+    at = 0
+    for start, end in spans:
+        for place in range(start, end):
+            if not filled[place]:
+                data[place] = mark[at + place - start]
+                filled[place] = 1
+        at += end - start
+
+
+def _merged(spans: Sequence[Span]) -> list[Span]:
+    """The same parts, in order, with those that overlap made one."""
+    merged: list[Span] = []
+    for start, end in sorted(spans):
+        if merged and start < merged[-1][1]:
+            merged[-1] = merged[-1][0], max(end, merged[-1][1])
+        else:
+            merged.append((start, end))
+    return merged
+
+
+def _cut(whole: _T, lengths: Sequence[int]) -> list[_T]:
+    pieces, at = [], 0
+    for length in lengths:
+        pieces.append(whole[at : at + length])
+        at += length
+    return pieces

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 from typing import Any, Final
 
-from pytest_streamrt.cassette.redact import Redaction, secrets_of_environment
+from pytest_streamrt.cassette.redact import Redactor
 from pytest_streamrt.events.types import Event
 from pytest_streamrt.transcript.log import Transcript
 
@@ -48,4 +47,4 @@ def _plain(value: Any) -> Any:
 
 
 def _clean(text: str) -> str:
-    return Redaction().text(text, secrets_of_environment(os.environ))
+    return Redactor().text(text)

@@ -1,0 +1,175 @@
+"""What counts as a secret: by the name of its header, parameter or variable, or by what keys of known makers look like.
+
+Nothing is taken out here; `redact` does that. Prefixes of keys are from their makers' own documentation.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import os
+import re
+from collections.abc import Iterator, Mapping
+from typing import Final, NamedTuple
+from urllib.parse import unquote
+
+__all__ = [
+    "KEY_PATTERNS",
+    "SHORTEST",
+    "KeyPattern",
+    "is_secret_header",
+    "is_secret_parameter",
+    "parts_of_header",
+    "secrets_of_environment",
+]
+
+SHORTEST: Final = 12
+"""Characters from which on a value counts as a secret by where it was found."""
+
+_SECRET_HEADERS: Final = frozenset(
+    {
+        "anthropic-organization-id",
+        "api-key",
+        "authorization",
+        "cookie",
+        "ocp-apim-subscription-key",
+        "openai-organization",
+        "openai-project",
+        "proxy-authorization",
+        "set-cookie",
+        "x-amz-security-token",
+        "x-api-key",
+        "x-goog-api-key",
+    }
+)
+# Other makers have others; what they say of tokens is mostly how many there were.
+_SECRET_HEADER: Final = re.compile(
+    r"(?:api|access|account|secret|private|subscription|master|virtual)[-_]?key(?:$|[-_]id$)|authori[sz]ation|cookie"
+    r"|organi[sz]ation|(?:^|[-_])project(?:[-_]id)?$|secret|passw|credential"
+    r"|(?:^|[-_])(?:access|api|auth|bearer|csrf|id|refresh|security|session|xsrf)[-_]?token$"
+)
+
+_SECRET_PARAMETERS: Final = frozenset(
+    {
+        "access_token",
+        "api-key",
+        "api_key",
+        "apikey",
+        "auth",
+        "client_secret",
+        "code",
+        "id_token",
+        "key",
+        "password",
+        "refresh_token",
+        "secret",
+        "sig",
+        "signature",
+        "subscription-key",
+        "token",
+        "x-amz-credential",
+        "x-amz-security-token",
+        "x-amz-signature",
+        "x-goog-signature",
+    }
+)
+
+_SECRET_VARIABLE: Final = re.compile(r"KEY|TOKEN|SECRET|PASSW|CREDENTIAL|AUTH", re.IGNORECASE)
+_WORD: Final = r"(?:[a-z]{1,20}|[A-Z]{1,20}|[A-Z][a-z]{1,19})"
+_ORDINARY: Final = re.compile(rf"{_WORD}(?:[ _/.-]{_WORD})*")  # words, paths and names: no key looks like that
+_KEY_PREFIX: Final = re.compile(r"(?:sk|pk|rk|gsk|ghp|gho|hf|key|xox[a-z])[-_]")  # but for what calls itself one
+
+
+class KeyPattern(NamedTuple):
+    """What the keys of one maker look like.
+
+    Attributes:
+        maker: whose keys these are, or what kind of secret.
+        hint: what is in every one of them: where a text lacks it, there is no need to look closer.
+        pattern: the whole key.
+    """
+
+    maker: str
+    hint: str
+    pattern: re.Pattern[str]
+
+
+def _key(maker: str, prefix: str, rest: str) -> KeyPattern:
+    # The prefix stands first, so that `re` can jump to it; what stands before it is looked at from behind.
+    return KeyPattern(maker, prefix, re.compile(rf"{re.escape(prefix)}(?<![\w-]{re.escape(prefix)}){rest}"))
+
+
+KEY_PATTERNS: Final[tuple[KeyPattern, ...]] = (
+    # OpenAI, Anthropic, OpenRouter, DeepSeek, LiteLLM, Langfuse and many more. A digit tells keys from hyphenated words.
+    _key("an API key (sk-…)", "sk-", r"(?=[\w-]*\d)[\w-]{20,}"),
+    _key("a Google API key", "AIza", r"[\w-]{35}"),
+    _key("a Google OAuth token", "ya29.", r"[\w-]{20,}"),
+    _key("an AWS access key", "AKIA", r"[0-9A-Z]{16}"),
+    _key("an AWS session key", "ASIA", r"[0-9A-Z]{16}"),
+    _key("a GitHub token", "ghp_", r"[0-9A-Za-z]{36,}"),
+    _key("a GitHub token", "gho_", r"[0-9A-Za-z]{36,}"),
+    _key("a GitHub token", "ghs_", r"[0-9A-Za-z]{36,}"),
+    _key("a GitHub token", "ghu_", r"[0-9A-Za-z]{36,}"),
+    _key("a GitHub token", "github_pat_", r"\w{22,}"),
+    _key("a GitLab token", "glpat-", r"[\w-]{20,}"),
+    _key("a Hugging Face token", "hf_", r"[0-9A-Za-z]{30,}"),
+    _key("a Groq key", "gsk_", r"[0-9A-Za-z]{40,}"),
+    _key("an xAI key", "xai-", r"[0-9A-Za-z]{40,}"),
+    _key("a Perplexity key", "pplx-", r"[0-9A-Za-z]{40,}"),
+    _key("a Replicate token", "r8_", r"[0-9A-Za-z]{37,}"),
+    _key("a LangSmith key", "lsv2_", r"[0-9A-Za-z]{2}_[0-9a-f]{32}_[0-9a-f]{10}"),
+    _key("a Stripe key", "sk_live_", r"[0-9A-Za-z]{16,}"),
+    _key("a Stripe key", "rk_live_", r"[0-9A-Za-z]{16,}"),
+    KeyPattern("a Slack token", "xox", re.compile(r"xox[abeprs]-[0-9A-Za-z-]{10,}")),
+    KeyPattern("a bearer token", "Bearer ", re.compile(r"Bearer (?=[^\s\"]*\d)[\w.~+/-]{20,}=*")),
+    KeyPattern("a JSON web token", "eyJ", re.compile(r"eyJ[\w-]{10,}\.eyJ[\w-]{10,}\.[\w-]{10,}")),
+    KeyPattern(
+        "a private key",
+        "PRIVATE KEY-----",
+        re.compile(r"-----BEGIN [A-Z ]{0,20}PRIVATE KEY-----[^-]{1,10000}-----END [A-Z ]{0,20}PRIVATE KEY-----"),
+    ),
+)
+"""What is taken out wherever it stands, whether it is known here or not; `streamrt lint` looks for the same."""
+
+
+def is_secret_header(name: str) -> bool:
+    """Whether the value of a header of that name is never recorded."""
+    name = name.lower()
+    return name in _SECRET_HEADERS or _SECRET_HEADER.search(name) is not None
+
+
+def is_secret_parameter(name: str) -> bool:
+    """Whether the value of a query parameter of that name is never recorded."""
+    return name.lower() in _SECRET_PARAMETERS
+
+
+def parts_of_header(name: str, value: str) -> Iterator[str]:
+    """What is secret in the value of a secret header, as it may occur elsewhere."""
+    if name.lower() in ("cookie", "set-cookie"):
+        pairs = value.split(";")
+        for pair in pairs[:1] if name.lower() == "set-cookie" else pairs:  # the others are its path and so on
+            part = pair.partition("=")[2].strip().strip('"')
+            yield part
+            yield unquote(part)
+        return
+    yield from value.split()
+    scheme, _, credentials = value.partition(" ")
+    if scheme.lower() == "basic":
+        with contextlib.suppress(ValueError):
+            yield base64.b64decode(credentials, validate=True).decode(errors="replace").partition(":")[2]
+
+
+def secrets_of_environment(environment: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """Values of variables whose name says that they are secret, each with that name.
+
+    They count from 12 characters on, unless they are mere words.
+    """
+    return {
+        value: name
+        for name, value in environment.items()
+        if _SECRET_VARIABLE.search(name) and len(value) >= SHORTEST and not _is_ordinary(value)
+    }
+
+
+def _is_ordinary(value: str) -> bool:
+    return _ORDINARY.fullmatch(value) is not None and _KEY_PREFIX.match(value) is None

@@ -1,0 +1,195 @@
+r"""A text as those see it who undo its escapes, or join its deltas; and the way back, from what they see to where it stands.
+
+A key may stand in a body as ``sk\u002d…``, as ``%73k-…``, or a few letters in each of several deltas. Each *view* is a text to be
+searched; `where` says which parts of the original make up a part of it.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from itertools import accumulate
+from typing import Final
+from urllib.parse import unquote
+
+__all__ = ["Folded", "Span", "Unescaped", "folded_texts", "folds", "has_escapes", "unescape"]
+
+Span = tuple[int, int]
+"""A part of a text: from the first character to before the second, counted from 0."""
+
+# JSON in JSON, as in a tool call's arguments, is escaped more than once: any number of backslashes does.
+_ESCAPE: Final = re.compile(
+    r"(?:\\+u[dD][89abAB][0-9a-fA-F]{2}\\+u[dD][c-fC-F][0-9a-fA-F]{2})"  # one character in two escapes
+    r"|\\+u[0-9a-fA-F]{4}"
+    r'|\\+["/bfnrt]?'
+    r"|%[0-7][0-9a-fA-F]"
+    r"|(?:%[89a-fA-F][0-9a-fA-F])+"
+)
+_ALONE: Final = ""  # the name of strings that have none
+_NEEDED: Final = re.compile(r"\\u00[2-7]|%[2-7][0-9a-fA-F]|\\/")
+_CONTROL: Final = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
+
+# A string of a JSON object, with its name; or a name, passed over; or a string alone, as in an array. None goes over a line's
+# end, so that a quotation mark in other text spoils no more than its own line.
+_INSIDE: Final = r'(?:[^"\\\n]++|\\.)*+'
+_STRINGS: Final = re.compile(rf'"([^"\\\n]*+)"\s*+:\s*+"({_INSIDE})"|"{_INSIDE}"\s*+:|"({_INSIDE})"')
+_PLAIN_DATA: Final = re.compile(r'^data: ?+([^{["\r\n][^\r\n]*+)', re.MULTILINE)
+_NUMBER: Final = re.compile(r'"(\w*[iI]ndex|item_?[iI]d|call_?[iI]d)"\s*:\s*("[^"\n]*"|\d+)')
+
+
+def has_escapes(text: str, *, all: bool = True) -> bool:
+    """Whether `unescape` may find anything to undo. Without `all`: anything that could have been written as it is."""
+    if all:
+        return "\\" in text or "%" in text
+    return (("\\" in text) or ("%" in text)) and _NEEDED.search(text) is not None
+
+
+def unescape(text: str) -> str:
+    """The text with every escape of JSON, however deep, and of URLs undone."""
+    return _ESCAPE.sub(_meant, text)
+
+
+def _meant(match: re.Match[str]) -> str:
+    escape = match[0]
+    if escape[0] == "%":
+        return unquote(escape, errors="surrogateescape")
+    kind = escape.lstrip("\\")
+    if not kind:
+        return "\\"
+    if kind[0] != "u":
+        return _CONTROL.get(kind, kind)
+    first = int(kind[1:5], 16)
+    if len(kind) > 5:
+        second = int(kind[-4:], 16)
+        return chr(0x10000 + ((first & 0x3FF) << 10) + (second & 0x3FF))
+    return chr(first)
+
+
+class Unescaped:
+    """The view that `unescape` gives, with the way back."""
+
+    def __init__(self, text: str) -> None:
+        parts: list[str] = []
+        self._at: list[int] = []  # where each escape's meaning stands in the view
+        self._escapes: list[tuple[int, int, int]] = []  # (length of the meaning, start, end of the escape)
+        length = end = 0
+        for match in _ESCAPE.finditer(text):
+            before, meant = text[end : match.start()], _meant(match)
+            length += len(before)
+            self._at.append(length)
+            self._escapes.append((len(meant), match.start(), match.end()))
+            parts += [before, meant]
+            length += len(meant)
+            end = match.end()
+        self.text = "".join([*parts, text[end:]])
+
+    def where(self, start: int, end: int) -> Span:
+        """The part of the original that this part of the view stands for."""
+        return self._span(start)[0], self._span(end - 1)[1]
+
+    def _span(self, at: int) -> Span:
+        number = bisect_right(self._at, at) - 1
+        if number < 0:
+            return at, at + 1
+        length, start, end = self._escapes[number]
+        past = at - self._at[number] - length
+        return (start, end) if past < 0 else (end + past, end + past + 1)
+
+
+class Folded:
+    """Parts of a text, joined, with the way back."""
+
+    def __init__(self, text: str, spans: Sequence[Span]) -> None:
+        self._spans = spans
+        self._ends = list(accumulate(end - start for start, end in spans))
+        self.text = "".join(text[start:end] for start, end in spans)
+
+    def where(self, start: int, end: int) -> list[Span]:
+        """The parts of the original that this part of the view stands for, in order."""
+        found = []
+        number = bisect_right(self._ends, start)
+        while start < end:
+            first, last = self._spans[number]
+            offset = start - (self._ends[number] - (last - first))
+            taken = min(end - start, last - first - offset)
+            if taken:
+                found.append((first + offset, first + offset + taken))
+            start += taken
+            number += 1
+        return found
+
+
+def folded_texts(text: str) -> Iterator[tuple[object, str]]:
+    """What the deltas of a stream say when they are joined, each text with the name of its fold. See `folds`."""
+    by_name: dict[str, list[str]] = {}
+    for name, value, alone in _STRINGS.findall(text):
+        if value:
+            try:
+                by_name[name].append(value)
+            except KeyError:
+                by_name[name] = [value]
+        elif alone:
+            by_name.setdefault(_ALONE, []).append(alone)
+    for name, values in by_name.items():
+        if _is_cut(values):
+            yield name, "".join(values)
+    if "data:" in text:
+        yield _PLAIN_DATA, "".join(_PLAIN_DATA.findall(text))
+    if _is_interleaved(text):
+        for key, spans in _by_number(text).items():
+            if len(spans) > 1:
+                yield key, "".join(text[start:end] for start, end in spans)
+
+
+def folds(text: str, name: object) -> Folded:
+    """The fold of that name, with the way back.
+
+    All strings of one name in the JSON of a stream are one text, whatever dialect it is; so is the data of events that are
+    no JSON. Where several answers or items come interleaved, the strings of each number are a text as well.
+    """
+    if isinstance(name, str):
+        return Folded(
+            text, [match.span(match.lastindex or 0) for match in _STRINGS.finditer(text) if _name(match) == name]
+        )
+    if name is _PLAIN_DATA:
+        return Folded(text, [match.span(1) for match in _PLAIN_DATA.finditer(text)])
+    return Folded(text, _by_number(text)[name])
+
+
+def _name(match: re.Match[str]) -> str | None:
+    """The name that a string has in its object, if this is a string."""
+    if match[2]:
+        return match[1]
+    return _ALONE if match[3] else None
+
+
+def _is_cut(values: Sequence[str]) -> bool:
+    """Whether these may be deltas: what is the same in every event, such as its id, is none."""
+    first = values[0]
+    return len(values) > 1 and any(value != first for value in values)
+
+
+def _is_interleaved(text: str) -> bool:
+    values: dict[str, set[str]] = {}
+    for name, value in _NUMBER.findall(text):
+        values.setdefault(name, set()).add(value)
+    return any(len(each) > 1 for each in values.values())
+
+
+def _by_number(text: str) -> dict[object, list[Span]]:
+    """The strings of each line by their name, their place among those of that name, and the numbers that the line gives."""
+    found: dict[object, list[Span]] = {}
+    at = 0
+    for line in text.split("\n"):
+        numbers = tuple(_NUMBER.findall(line))
+        seen: dict[str, int] = {}
+        for match in _STRINGS.finditer(line):
+            name = _name(match)
+            if name is None:
+                continue
+            nth = seen[name] = seen.get(name, 0) + 1
+            start, end = match.span(match.lastindex or 0)
+            found.setdefault((name, nth, numbers), []).append((at + start, at + end))
+        at += len(line) + 1
+    return found
