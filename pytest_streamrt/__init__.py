@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         InferenceFailed,
         LeftBehind,
         NotReplayable,
+        ProviderMiss,
         ScriptError,
         StreamError,
         StreamrtError,
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
         WouldDeadlock,
     )
     from pytest_streamrt.events import Signal, fold
-    from pytest_streamrt.fake import FakeModel
+    from pytest_streamrt.fake import FakeModel, FakeProvider, fake_provider_context
     from pytest_streamrt.models import OpenAIChatModel, OpenAIResponsesModel
     from pytest_streamrt.runtime import (
         Agent,
@@ -67,6 +68,7 @@ _HOMES = {
         "InferenceFailed",
         "LeftBehind",
         "NotReplayable",
+        "ProviderMiss",
         "ScriptError",
         "StreamError",
         "StreamrtError",
@@ -76,7 +78,7 @@ _HOMES = {
         "WouldDeadlock",
     ),
     "events": ("Signal", "fold"),
-    "fake": ("FakeModel",),
+    "fake": ("FakeModel", "FakeProvider", "fake_provider_context"),
     "models": ("OpenAIChatModel", "OpenAIResponsesModel"),
     "runtime": (
         "Agent",
@@ -111,6 +113,7 @@ __all__ = [
     "Emit",
     "Environment",
     "FakeModel",
+    "FakeProvider",
     "Gate",
     "Hold",
     "Inbox",
@@ -126,6 +129,7 @@ __all__ = [
     "Outcome",
     "Participant",
     "Pass",
+    "ProviderMiss",
     "Script",
     "ScriptError",
     "Signal",
@@ -143,6 +147,7 @@ __all__ = [
     "__version__",
     "disconnect",
     "error",
+    "fake_provider_context",
     "fold",
     "hidden",
     "no_task_leaks",

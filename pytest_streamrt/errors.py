@@ -19,18 +19,20 @@ __all__ = [
     "InferenceFailed",
     "LeftBehind",
     "NotReplayable",
+    "ProviderMiss",
     "ScriptError",
     "StreamError",
     "StreamrtError",
     "StreamrtWarning",
     "TranscriptError",
+    "Unanswered",
     "VirtualTimeStuck",
     "WouldDeadlock",
 ]
 
 
 class StreamrtError(Exception):
-    """Base of what pytest-streamrt raises, but for `CassetteMiss`, which no ``except Exception`` may swallow."""
+    """Base of what pytest-streamrt raises, but for `Unanswered`, which no ``except Exception`` may swallow."""
 
 
 class StreamrtWarning(UserWarning):
@@ -104,8 +106,16 @@ class NotReplayable(CassetteError):
     """Playback was asked to go beyond what was recorded, as when the recording client closed half-way."""
 
 
-class CassetteMiss(BaseException):
-    """A request has no recording.
+class Unanswered(BaseException):
+    """A request was made that nothing is to answer: base of `CassetteMiss` and `ProviderMiss`.
 
     Not an `Exception`, because SDKs retry those and wrap them as a connection error, and agents swallow them.
     """
+
+
+class CassetteMiss(Unanswered):
+    """A request has no recording."""
+
+
+class ProviderMiss(Unanswered):
+    """A fake provider was asked what it has no answer for: beyond its scripts, or in no API that it speaks."""

@@ -20,9 +20,18 @@ from pytest_streamrt.plugin.fixtures import (
     virtual_clock,
 )
 from pytest_streamrt.plugin.options import add_options, check_options
+from pytest_streamrt.plugin.providers import fake_provider, marker_is_the_providers
 from pytest_streamrt.plugin.state import begin_state, state_of
 
-__all__ = ["asgi_client", "environment", "stream_cassette", "transcript", "transcript_snapshot", "virtual_clock"]
+__all__ = [
+    "asgi_client",
+    "environment",
+    "fake_provider",
+    "stream_cassette",
+    "transcript",
+    "transcript_snapshot",
+    "virtual_clock",
+]
 
 _VIRTUAL_TIME = (
     'virtual_time(real_io="settle", patch_time=True, leaked_tasks="warn", max_virtual=86400, max_events=100000): run this '
@@ -50,7 +59,7 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Open the cassette before fixtures run, so that they may make requests too."""
     begin_state(item)
-    if item.get_closest_marker("streamrt") is not None:
+    if item.get_closest_marker("streamrt") is not None and not marker_is_the_providers(item):
         from pytest_streamrt.plugin.cassettes import open_cassette
 
         open_cassette(item)

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from pytest_streamrt.errors import CassetteMiss, ClockError, VirtualTimeStuck
+from pytest_streamrt.errors import ClockError, Unanswered, VirtualTimeStuck
 from pytest_streamrt.plugin.clock import clock_for, clock_runs, failure_of, is_on_virtual_time, on_virtual_time
 from pytest_streamrt.plugin.function import failing_plainly, place_of_function
 from pytest_streamrt.plugin.state import state_of
@@ -38,7 +38,7 @@ def prepared_body(item: pytest.Item) -> Iterator[None]:
     state = state_of(item)
     if "anyio_backend" in item.funcargs and inspect.iscoroutinefunction(function) and state.used:
         function = _on_own_backend(item, function)
-    if state.cassette is not None:
+    if state.cassette is not None or state.provider is not None:
         # A miss must not get out as what it is: anyio's runner does not survive it, and with it the tests that come after.
         function = failing_plainly(function, _miss_in)
     if function is place.function:
@@ -88,8 +88,8 @@ def _on_own_backend(item: pytest.Function, function: Callable[..., Any]) -> Any:
 
 
 def _miss_in(error: BaseException) -> str | None:
-    """What is to be said about a request without a recording, rather than the SDK's insides."""
-    if isinstance(error, CassetteMiss):
+    """What is to be said about a request without a recording or a script, rather than the SDK's insides."""
+    if isinstance(error, Unanswered):
         return str(error)
     if isinstance(error, BaseExceptionGroup):
         return next((miss for each in error.exceptions if (miss := _miss_in(each)) is not None), None)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -23,10 +22,6 @@ __all__ = ["cassette_path", "close_cassette", "open_cassette"]
 
 _DEFAULTS: Final = {"cassette": None, "timing": "auto", "rechunk": "recorded"}
 
-# In mode none the key is never sent anywhere: it is there so that SDKs do not refuse to start without one.
-_KEYS: Final = ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "GEMINI_API_KEY")
-_PLACEHOLDER_KEY: Final = "streamrt-placeholder-key"
-
 _LONGEST: Final = 180  # bytes of a file name; most file systems take 255, and a temporary file's is longer
 
 _recorders = pytest.StashKey[dict[Path, str]]()
@@ -42,6 +37,7 @@ def open_cassette(item: pytest.Item) -> Cassette:
             "this test is marked both vcr and streamrt: only one of them can answer its requests", pytrace=False
         )
     from pytest_streamrt.cassette import use_cassette
+    from pytest_streamrt.cassette.keys import placeholder_keys
 
     arguments = marker_arguments(item, "streamrt", _DEFAULTS)
     if not isinstance(arguments["cassette"], str | None):
@@ -49,10 +45,7 @@ def open_cassette(item: pytest.Item) -> Cassette:
     path = cassette_path(item, arguments["cassette"])
     mode = option(item.config, "streamrt_record")
     if mode == "none":
-        for key in _KEYS:
-            if key not in os.environ:
-                os.environ[key] = _PLACEHOLDER_KEY
-                state.open.callback(os.environ.pop, key, None)
+        state.open.enter_context(placeholder_keys())
     else:
         _claim(item, path)
     opening = use_cassette(

@@ -12,13 +12,16 @@ __all__ = ["add_sections", "check_test"]
 
 _SECTION: Final = "streamrt transcript"
 _MISSES: Final = "streamrt requests without a recording"
+_UNANSWERED: Final = "streamrt requests without a script"
 
 
 def check_test(item: pytest.Item) -> None:
-    """Fail the test for what it left undone: unfinished chains, broken laws, misses, recordings never played."""
+    """Fail the test for what it left undone: unfinished chains, broken laws, misses, what was never played."""
     __tracebackhide__ = True
     state = state_of(item)
     problem = _cassette_problem(state)
+    if problem is None and state.provider is not None:
+        problem = state.provider.problem()
     if problem is None and state.transcript_made is not None:
         unfinished = state.transcript_made.unfinished()
         problem = "\n".join(unfinished) or None
@@ -30,10 +33,11 @@ def check_test(item: pytest.Item) -> None:
 
 def add_sections(item: pytest.Item, report: pytest.TestReport) -> None:
     """Put the transcript into the report of a failing test, where there is one, and the requests that were missed."""
-    cassette = state_of(item).cassette
-    if cassette is not None and cassette.misses and cassette.misses[0] not in str(report.longrepr):
-        report.sections.append((_MISSES, "\n\n".join(cassette.misses)))
-    transcript = state_of(item).transcript_made
+    state = state_of(item)
+    for title, source in ((_MISSES, state.cassette), (_UNANSWERED, state.provider)):
+        if source is not None and source.misses and source.misses[0] not in str(report.longrepr):
+            report.sections.append((title, "\n\n".join(source.misses)))
+    transcript = state.transcript_made
     if transcript is None or any(title == _SECTION for title, _ in report.sections):
         return
     from pytest_streamrt.report import failure_section

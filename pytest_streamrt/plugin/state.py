@@ -10,6 +10,7 @@ import pytest
 if TYPE_CHECKING:
     from pytest_streamrt.cassette import Cassette
     from pytest_streamrt.clock import VirtualClock
+    from pytest_streamrt.fake import FakeProvider
     from pytest_streamrt.transcript import Transcript
 
 __all__ = ["TestState", "begin_state", "state_of"]
@@ -24,6 +25,7 @@ class TestState:
         self.transcript_made: Transcript | None = None
         self.clock: VirtualClock | None = None
         self.cassette: Cassette | None = None
+        self.provider: FakeProvider | None = None
         self.has_environment = False
         self.open = ExitStack()
         """What is to be closed at the end of the test."""

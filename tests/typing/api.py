@@ -10,6 +10,7 @@ from pytest_streamrt import (
     Agent,
     Environment,
     FakeModel,
+    FakeProvider,
     Inference,
     Observer,
     Outcome,
@@ -19,6 +20,7 @@ from pytest_streamrt import (
     Transcript,
     VirtualClock,
     disconnect,
+    fake_provider_context,
     fold,
     hidden,
     reasoning,
@@ -85,6 +87,13 @@ async def tests(transcript: Transcript, virtual_clock: VirtualClock) -> None:
         await clock.turn()
     with use_cassette(Path("x.jsonl"), record="once", timing=2.0, rechunk="byte") as cassette:
         assert_type(cassette.requests, int)
+    with fake_provider_context(PLAN, rechunk=7, transcript=transcript, ignore_hosts=["localhost"]) as provider:
+        assert_type(provider, FakeProvider)
+        provider.enqueue(PLAN, PLAN)
+        provider.respond(lambda request: script(request.headers["x-question"], str(request.json)))
+        assert_type(provider.calls[0].dialect, str)
+        await provider.emitted(2)
+        provider.reset()
     assert_type(virtual_clock.now, float)
 
 

@@ -1,0 +1,76 @@
+"""What a fake provider was asked: one call, as a test looks at it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from pytest_streamrt.transcript.exchange import Exchange, How
+
+__all__ = ["ProviderCall"]
+
+_STREAMING_PATHS: Final = (":streamGenerateContent",)  # Gemini says it in the path; all others in the body
+
+
+class ProviderCall:
+    """One request for an answer that a fake provider got.
+
+    Attributes:
+        request: the request itself, of httpx or httpx2, whichever the client uses.
+        dialect: the API it speaks, such as "openai.responses".
+        emitted: how many of the script's deltas the client has taken.
+    """
+
+    def __init__(self, request: Any, body: bytes, dialect: str) -> None:
+        self.request = request
+        self.dialect = dialect
+        self.emitted = 0
+        self.exchange: Exchange | None = None
+        self._body = body
+
+    def __repr__(self) -> str:
+        return f"<ProviderCall {self.method} {self.url} ({self.dialect})>"
+
+    @property
+    def method(self) -> str:
+        """The HTTP method."""
+        return str(self.request.method)
+
+    @property
+    def url(self) -> str:
+        """The URL."""
+        return str(self.request.url)
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """The request's headers; names in either case."""
+        headers: Mapping[str, str] = self.request.headers
+        return headers
+
+    @cached_property
+    def json(self) -> Any:
+        """The request's body, parsed.
+
+        Raises:
+            ValueError: it is not JSON.
+        """
+        return json.loads(self._body)
+
+    @property
+    def streams(self) -> bool:
+        """Whether it asks for a stream, and not for an answer in one piece."""
+        if urlsplit(self.url).path.endswith(_STREAMING_PATHS):
+            return True
+        try:
+            body = self.json
+        except ValueError:
+            return False
+        return isinstance(body, dict) and body.get("stream") is True
+
+    @property
+    def how(self) -> How | None:
+        """How its exchange ended: "complete", "client" (which closed it) and so on; None as long as it has not."""
+        return self.exchange.how if self.exchange is not None else None

@@ -1,0 +1,328 @@
+"""A provider that plays scripts on the wire: to any client of httpx or httpx2, in the dialect and API each request speaks."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
+from types import ModuleType
+from typing import Any
+
+from pytest_streamrt import wire
+from pytest_streamrt.cassette.keys import placeholder_keys
+from pytest_streamrt.cassette.played import Played
+from pytest_streamrt.cassette.seam import intercept
+from pytest_streamrt.cassette.tee import live, live_blocking, tee
+from pytest_streamrt.clock.tasks import where_called
+from pytest_streamrt.errors import ProviderMiss, ScriptError
+from pytest_streamrt.fake.calls import ProviderCall
+from pytest_streamrt.fake.emissions import Emissions
+from pytest_streamrt.fake.local import is_telemetry, models_answer
+from pytest_streamrt.fake.performance import Performance, check_playable, json_answer, perform
+from pytest_streamrt.providers import DIALECTS, detect
+from pytest_streamrt.runtime.acting import acting
+from pytest_streamrt.script.build import Script
+from pytest_streamrt.transcript.exchange import Exchange, How
+from pytest_streamrt.transcript.log import Transcript
+from pytest_streamrt.wire import Cut
+
+__all__ = ["FakeProvider", "fake_provider_context"]
+
+
+class FakeProvider:
+    """Answers requests with scripts, one after the other: the first request gets the first script.
+
+    Made by the fixture `fake_provider`, and by `fake_provider_context`. It stands where the real transports of httpx and
+    httpx2 stand, so every client is answered, whatever its base URL. A script that was never played, and a request that it
+    has no answer for, fail the test.
+    """
+
+    def __init__(
+        self, *scripts: Script, rechunk: Cut = "event", transcript: Transcript, ignore_hosts: Collection[str] = ()
+    ) -> None:
+        try:
+            wire.rechunk(b"", rechunk)
+        except ValueError as error:
+            raise ScriptError(str(error)) from None
+        self.transcript = transcript
+        self.misses: list[str] = []
+        """What it was asked and had no answer for: a message each."""
+        self.calls: list[ProviderCall] = []
+        """Each time it was asked for an answer, in order."""
+        self._scripts: deque[Script] = deque()
+        self._function: Callable[[ProviderCall], Script] | None = None
+        self._emissions = Emissions()
+        self._rechunk = rechunk
+        self._ignore_hosts = frozenset(ignore_hosts)
+        self.enqueue(*scripts)
+
+    def __repr__(self) -> str:
+        return f"<FakeProvider, asked {len(self.calls)} times, {len(self._scripts)} scripts waiting>"
+
+    def enqueue(self, *scripts: Script) -> None:
+        """Have more scripts played, after those that are waiting.
+
+        Raises:
+            ScriptError: one of them is no script, or cannot be played.
+        """
+        for each in scripts:
+            _check(each, "enqueue")
+        self._scripts.extend(scripts)
+
+    def respond(self, function: Callable[[ProviderCall], Script]) -> None:
+        """Have that function answer the requests that no enqueued script is left for.
+
+        It is given the request, as in `calls`, and gives a script.
+        """
+        self._function = function
+
+    def reset(self) -> None:
+        """Forget everything: scripts, function, calls and what was wrong with them."""
+        self.calls.clear()
+        self.misses.clear()
+        self._scripts.clear()
+        self._function = None
+        self._emissions = Emissions()
+
+    async def emitted(self, n: int) -> None:
+        """Wait until clients have been given n deltas, over all calls; with 0, until the first request has arrived.
+
+        Whoever waits goes on when the client has dealt with the nth delta and before the next one comes. An answer that is
+        not streamed gives all of its deltas at once. In a sync test nobody can wait while the client reads: see `emitted` of
+        the call in `calls`.
+        """
+        await self._emissions.reached(n)
+
+    def problem(self) -> str | None:
+        """What is wrong with how it was used, if anything: requests without an answer, or scripts that were not played."""
+        if self.misses:
+            return self.misses[0]
+        if self._scripts:
+            left = "; ".join(repr(each.text) for each in self._scripts)
+            return (
+                f"fake_provider was asked {len(self.calls)} times; {len(self._scripts)} of its scripts were never played: "
+                f"{left}. Take them away, or make the code ask"
+            )
+        return None
+
+    # As `cassette.seam.Interceptor`.
+
+    def handle(self, library: ModuleType, transport: Any, request: Any, forward: Callable[[], Any]) -> Any:
+        """Answer a request of a sync client."""
+        if self._ignores(request):
+            with live_blocking():
+                response = forward()
+            response.stream = tee(library, response.stream, _NoTape(), is_async=False)
+            return response
+        body = request.read()
+        if is_telemetry(request):
+            return library.Response(204, request=request)
+        return self._play(library, transport, request, body).respond()
+
+    async def handle_async(
+        self, library: ModuleType, transport: Any, request: Any, forward: Callable[[], Awaitable[Any]]
+    ) -> Any:
+        """Answer a request of an async client."""
+        if self._ignores(request):
+            with live():
+                response = await forward()
+            response.stream = tee(library, response.stream, _NoTape(), is_async=True)
+            return response
+        body = await request.aread()
+        if is_telemetry(request):
+            return library.Response(204, request=request)
+        return await self._play(library, transport, request, body).respond_async()
+
+    def _ignores(self, request: Any) -> bool:
+        return request.url.host in self._ignore_hosts
+
+    def _play(self, library: ModuleType, transport: Any, request: Any, body: bytes) -> _PlayedScript:
+        """What answers that request."""
+        method, url = request.method, str(request.url)
+        dialect = detect(method, url)
+        if dialect is None:
+            models = models_answer(request)
+            if models is None:
+                raise self._miss(
+                    f"fake_provider has no answer to {method} {url}: it is no API that it speaks "
+                    f"({', '.join(DIALECTS)}), nor a list of models.\nLet requests to that host through to it: "
+                    f"ignore_hosts=[{request.url.host!r}]"
+                )
+            call, performance = None, json_answer(models, "")
+        else:
+            call = ProviderCall(request, body, dialect)
+            self.calls.append(call)
+            performance = self._perform(call)
+        exchange = self._exchange(method, url, body)
+        if call is not None:
+            call.exchange = exchange
+            self._emissions.add(0)
+        return _PlayedScript(library, transport, request, performance, exchange, call, self._emissions)
+
+    def _perform(self, call: ProviderCall) -> Performance:
+        if self._scripts:
+            script = self._scripts.popleft()
+        elif self._function is not None:
+            script = self._answer_of(self._function, call)
+        else:
+            raise self._miss(
+                f"fake_provider has no script for {call.method} {call.url}: it was asked {len(self.calls)} times and had "
+                f"{len(self.calls) - 1} scripts.\nGive it one script for each request: fake_provider.enqueue(script(…)), or "
+                "a function of the request: fake_provider.respond(…)"
+            )
+        try:
+            return perform(script, call.dialect, streams=call.streams).recut(self._rechunk)
+        except ScriptError as error:
+            raise self._miss(f"fake_provider cannot play this script in {call.dialect}: {error}") from None
+
+    def _answer_of(self, function: Callable[[ProviderCall], Script], call: ProviderCall) -> Script:
+        name = getattr(function, "__qualname__", repr(function))
+        try:
+            script = function(call)
+        except Exception as error:
+            raise self._miss(
+                f"fake_provider: the function given to respond(), {name}, raised {type(error).__name__}: {error}"
+            ) from error
+        try:
+            _check(script, f"the function given to respond(), {name},")
+        except ScriptError as error:
+            raise self._miss(str(error)) from None
+        return script
+
+    def _exchange(self, method: str, url: str, body: bytes) -> Exchange:
+        inference = acting.get().inference
+        id = inference.id if inference is not None else None
+        return self.transcript.begin_exchange(method, url, body, inference=id)
+
+    def _miss(self, message: str) -> ProviderMiss:
+        message = f"{message}\nThe request was made at {where_called()}"
+        self.misses.append(message)
+        return ProviderMiss(message)
+
+
+@contextmanager
+def fake_provider_context(
+    *scripts: Script,
+    rechunk: Cut = "event",
+    transcript: Transcript | None = None,
+    ignore_hosts: Collection[str] = (),
+    verify: bool = True,
+) -> Iterator[FakeProvider]:
+    """Answer the block's HTTP requests from scripts. Under pytest, the fixture `fake_provider` does this.
+
+    Every request made through httpx or httpx2 in the block is seen, whichever client makes it. While the block runs, the
+    environment has placeholders for the API keys that it lacks, so that SDKs start.
+
+    Args:
+        scripts: the answers, in order.
+        rechunk: how to cut the bodies of streams, as `pytest_streamrt.wire.rechunk` can: "event" (a chunk for each SSE
+            frame), "whole", "byte", or an integer, the seed of random cuts.
+        transcript: where the exchanges are logged, instead of in one that nobody sees.
+        ignore_hosts: hosts whose requests are let through to the network.
+        verify: whether to raise, on leaving, for requests without an answer and for scripts that were not played.
+
+    Raises:
+        ScriptError: something else than a script was given; or, on leaving, scripts were not played.
+        ProviderMiss: on leaving, requests were made that it has no answer for, and the block did not raise itself.
+    """
+    provider = FakeProvider(
+        *scripts,
+        rechunk=rechunk,
+        transcript=Transcript() if transcript is None else transcript,
+        ignore_hosts=ignore_hosts,
+    )
+    with placeholder_keys(), intercept(provider):
+        yield provider
+    if not verify:
+        return
+    if provider.misses:
+        raise ProviderMiss(provider.misses[0])
+    problem = provider.problem()
+    if problem is not None:
+        raise ScriptError(problem)
+
+
+class _PlayedScript(Played):
+    """One playing of a script to one request."""
+
+    def __init__(
+        self,
+        library: ModuleType,
+        transport: Any,
+        request: Any,
+        performance: Performance,
+        exchange: Exchange,
+        call: ProviderCall | None,
+        emissions: Emissions,
+    ) -> None:
+        super().__init__(library, transport, request, exchange=exchange, hold=emissions.hold)
+        self._performance = performance
+        self._deltas_out = performance.deltas_out()
+        self._call = call
+        self._emissions = emissions
+
+    @property
+    def status(self) -> int | None:
+        """The performance's."""
+        return self._performance.status
+
+    @property
+    def headers(self) -> Sequence[tuple[str, str]]:
+        """The performance's."""
+        return self._performance.headers
+
+    @property
+    def count(self) -> int:
+        """How many chunks its body has."""
+        return len(self._performance.chunks)
+
+    def data_of(self, chunk: int) -> bytes:
+        """That chunk."""
+        return self._performance.chunks[chunk][1]
+
+    def due_of_head(self) -> tuple[int, str]:
+        """When the head comes, or the error that comes instead."""
+        return self._performance.head_at, "read"
+
+    def due_of(self, chunk: int) -> int:
+        """When that chunk comes."""
+        return self._performance.chunks[chunk][0]
+
+    def due_of_end(self) -> int:
+        """When the body ends."""
+        return self._performance.end_at
+
+    def deliver(self) -> bytes:
+        """Give the client its next chunk, and count the deltas in it."""
+        chunk = self._delivered
+        data = super().deliver()
+        if self._call is not None and self._deltas_out[chunk] > self._call.emitted:
+            more = self._deltas_out[chunk] - self._call.emitted
+            self._call.emitted += more
+            self._emissions.add(more)
+        return data
+
+    def finish(self) -> None:
+        """End as the performance does."""
+        error = self._performance.error
+        how: How = self._performance.how
+        self.close(how, error[1] if error is not None else "")
+        if error is not None:
+            raise self.error_of(*error)
+
+
+class _NoTape:
+    """Takes nothing down."""
+
+    def chunk(self, data: bytes) -> None:
+        """See `cassette.tee.Tape`."""
+
+    def ended(self, how: How, error: Exception | None = None) -> None:
+        """See `cassette.tee.Tape`."""
+
+
+def _check(script: object, who: str) -> None:
+    if not isinstance(script, Script):
+        msg = f"{who}: fake_provider plays scripts; {script!r} is none. Write script({script!r})"
+        raise ScriptError(msg)
+    check_playable(script)
