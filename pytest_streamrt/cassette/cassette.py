@@ -13,6 +13,7 @@ from typing import Any, Final, Literal, get_args
 from pytest_streamrt import wire
 from pytest_streamrt.cassette.config import CassetteConfig, RecordedRequest
 from pytest_streamrt.cassette.cuts import cut_anew
+from pytest_streamrt.cassette.faults import lay_over
 from pytest_streamrt.cassette.format import (
     Interaction,
     RecordedChunk,
@@ -29,6 +30,7 @@ from pytest_streamrt.clock import active_clock
 from pytest_streamrt.clock.tasks import where_called
 from pytest_streamrt.errors import CassetteError, CassetteMiss, StreamrtWarning
 from pytest_streamrt.runtime.acting import acting
+from pytest_streamrt.script.parts import Fault
 from pytest_streamrt.transcript.exchange import Exchange
 from pytest_streamrt.transcript.log import Transcript
 from pytest_streamrt.wire import Cut
@@ -60,6 +62,7 @@ class Cassette:
         config: CassetteConfig,
         *,
         record_errors: bool = False,
+        faults: Sequence[Fault] = (),
     ) -> None:
         if mode not in get_args(RecordMode):
             msg = f"a cassette's record mode is one of {', '.join(get_args(RecordMode))}, not {mode!r}"
@@ -101,6 +104,13 @@ class Cassette:
             self._old = _loaded(path) if mode == "rewrite" else load_cassette(path)
         if mode != "rewrite":
             self._known = self._old
+        self._spare: frozenset[int] = frozenset()
+        if faults:
+            if mode != "none":
+                msg = f'faults are laid over a recording, never recorded: with faults, record is "none", not {mode!r}'
+                raise CassetteError(msg)
+            overlaid = lay_over(self._known if existed else load_cassette(path), faults)
+            self._known, self._spare = overlaid.interactions, overlaid.spare
 
     def __repr__(self) -> str:
         return f"<Cassette {self.path} ({self.mode}), {len(self._played)} of {len(self._known)} played>"
@@ -115,7 +125,7 @@ class Cassette:
         """The recordings that no request has asked for."""
         if self.mode == "all" or self._config.allow_unplayed:
             return []
-        return [each for each in self._known if each.id not in self._played]
+        return [each for each in self._known if each.id not in self._played and each.id not in self._spare]
 
     def problem(self) -> str | None:
         """What is wrong with how it was used, if anything: misses, or recordings never asked for."""

@@ -7,7 +7,7 @@ from types import ModuleType
 from typing import Any
 
 from pytest_streamrt.cassette.format import Interaction, RecordedChunk
-from pytest_streamrt.cassette.played import AT_ONCE, Played
+from pytest_streamrt.cassette.played import AT_ONCE, NEVER, Played
 from pytest_streamrt.errors import NotReplayable
 from pytest_streamrt.transcript.exchange import Exchange
 
@@ -99,6 +99,8 @@ class Playback(Played):
 
     def _at(self, recorded: int) -> int:
         """That recorded time, in microseconds, as a time of the playing."""
+        if recorded == NEVER:
+            return NEVER
         if self._speed is None:
             return AT_ONCE
         return round((recorded - self.interaction.at) * 1_000 / self._speed)

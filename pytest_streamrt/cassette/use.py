@@ -19,6 +19,7 @@ from pytest_streamrt.cassette.config import (
 )
 from pytest_streamrt.cassette.seam import intercept
 from pytest_streamrt.errors import CassetteError, CassetteMiss
+from pytest_streamrt.script.parts import Fault
 from pytest_streamrt.transcript.log import Transcript
 from pytest_streamrt.wire import Cut
 
@@ -67,6 +68,7 @@ def use_cassette(
     rechunk: Cut = "recorded",
     transcript: Transcript | None = None,
     record_errors: bool = False,
+    faults: Sequence[Fault] = (),
     verify: bool = True,
     **options: Unpack[CassetteOptions],
 ) -> Iterator[Cassette]:
@@ -81,6 +83,7 @@ def use_cassette(
         rechunk: how to cut played bodies: as recorded, or as `pytest_streamrt.wire.rechunk` can.
         transcript: where the exchanges are logged, instead of in one that nobody sees.
         record_errors: whether a recording in which a request got nothing but an error may take a complete one's place.
+        faults: what is to go wrong with the recorded answers, such as ``disconnect(after=5)``.
         verify: whether to raise, on leaving, for misses and for recordings that were never played.
         options: what is kept out of a recording, what matches, and more; see `CassetteOptions`.
 
@@ -91,7 +94,14 @@ def use_cassette(
     """
     config = config_from(options)
     cassette = Cassette(
-        Path(path), record, timing, rechunk, transcript or Transcript(), config, record_errors=record_errors
+        Path(path),
+        record,
+        timing,
+        rechunk,
+        transcript or Transcript(),
+        config,
+        record_errors=record_errors,
+        faults=faults,
     )
     with closing(cassette, verify=verify), intercept(cassette):
         yield cassette

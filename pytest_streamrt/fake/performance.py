@@ -9,9 +9,9 @@ from typing import Final
 from pytest_streamrt.cassette.cuts import cut_anew
 from pytest_streamrt.cassette.played import NEVER
 from pytest_streamrt.errors import ScriptError
-from pytest_streamrt.fake.refusals import error_body
 from pytest_streamrt.fake.whole import whole_answer
 from pytest_streamrt.providers import dialect as dialect_of
+from pytest_streamrt.providers.refusals import error_body
 from pytest_streamrt.script.build import Script
 from pytest_streamrt.script.parts import Disconnect, ErrorPart, Stall
 from pytest_streamrt.transcript.exchange import How

@@ -39,7 +39,7 @@ _VIRTUAL_TIME = (
 )
 _REAL_TIME = "real_time: leave this test on real time, where streamrt_clock = virtual puts all others on virtual time."
 _STREAMRT = (
-    'streamrt(cassette=None, timing="auto", rechunk="recorded"): answer this test\'s HTTP requests from a cassette, by '
+    'streamrt(cassette=None, timing="auto", rechunk="recorded", faults=()): answer this test\'s HTTP requests from a cassette, by '
     "default cassettes/<module>/<test>.jsonl beside the test. Record it with --streamrt-record."
 )
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["cassette_path", "close_cassette", "open_cassette"]
 
-_DEFAULTS: Final = {"cassette": None, "timing": "auto", "rechunk": "recorded"}
+_DEFAULTS: Final = {"cassette": None, "timing": "auto", "rechunk": "recorded", "faults": ()}
 
 _LONGEST: Final = 180  # bytes of a file name; most file systems take 255, and a temporary file's is longer
 
@@ -44,6 +44,11 @@ def open_cassette(item: pytest.Item) -> Cassette:
         pytest.fail(f"@pytest.mark.streamrt: cassette is a name, not {arguments['cassette']!r}", pytrace=False)
     path = cassette_path(item, arguments["cassette"])
     mode = option(item.config, "streamrt_record")
+    if arguments["faults"] and mode != "none":
+        # Laid over a recording, faults are played and never recorded, be it that the cassette is recorded in this very run.
+        if not path.exists():
+            pytest.skip(f"its faults are laid over {path}, which is still to be recorded: by the test without faults")
+        mode = "none"
     if mode == "none":
         state.open.enter_context(placeholder_keys())
     else:
@@ -53,6 +58,7 @@ def open_cassette(item: pytest.Item) -> Cassette:
         record=mode,
         timing=arguments["timing"],
         rechunk=arguments["rechunk"],
+        faults=arguments["faults"],
         transcript=state.transcript,
         verify=False,  # the checks of the test do, with better messages
     )
