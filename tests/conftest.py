@@ -7,7 +7,7 @@ from hypothesis import settings
 
 from tests.loopback import serve
 
-pytest_plugins = ["pytester", "tests.userproject"]
+pytest_plugins = ["pytester", "tests.chromium", "tests.userproject"]
 
 # Deadlines measure real time, which no test here may depend on.
 settings.register_profile("repeatable", deadline=None, derandomize=True, print_blob=True)

@@ -21,6 +21,7 @@ from pytest_streamrt.plugin.fixtures import (
 )
 from pytest_streamrt.plugin.options import add_options, check_options
 from pytest_streamrt.plugin.providers import fake_provider, marker_is_the_providers
+from pytest_streamrt.plugin.report import begin_report
 from pytest_streamrt.plugin.state import begin_state, state_of
 
 __all__ = [
@@ -54,6 +55,7 @@ def pytest_configure(config: pytest.Config) -> None:
     check_options(config)
     for marker in (_VIRTUAL_TIME, _REAL_TIME, _STREAMRT):
         config.addinivalue_line("markers", marker)
+    begin_report(config)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

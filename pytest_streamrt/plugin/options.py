@@ -70,6 +70,20 @@ _OPTIONS: Final = (
         "how many iterations of the event loop may pass before virtual time moves",
         is_number=True,
     ),
+    _Option(
+        "streamrt_report",
+        "WHEN",
+        "off",
+        "write a page with the timeline of each test that has a transcript, and an index of them: off (default), on, "
+        "retain-on-failure (of failing tests only)",
+        choices=("off", "on", "retain-on-failure"),
+    ),
+    _Option(
+        "streamrt_output",
+        "DIR",
+        "streamrt-report",
+        "the folder for what --streamrt-report writes (default: streamrt-report)",
+    ),
 )
 
 

@@ -92,7 +92,7 @@ def _figure(runs: Sequence[float], unit: str) -> str:
     if not runs:
         return ""
     middle = f"{_short(statistics.median(runs))} {unit}"
-    return middle if len(runs) == 1 else f"{middle} ({_short(min(runs))}–{_short(max(runs))})"
+    return middle if len(runs) == 1 else f"{middle} ({_short(min(runs))} to {_short(max(runs))})"
 
 
 def _short(value: float) -> str:
