@@ -13,7 +13,7 @@ from pytest_streamrt.script import script
 if TYPE_CHECKING:
     from pytest_streamrt.cassette import Cassette, use_cassette
     from pytest_streamrt.clock import VirtualClock, no_task_leaks, virtual_time
-    from pytest_streamrt.edge import StreamingASGITransport
+    from pytest_streamrt.edge import StreamingASGITransport, assert_streams
     from pytest_streamrt.errors import (
         CassetteError,
         CassetteMiss,
@@ -60,7 +60,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "cassette": ("Cassette", "use_cassette"),
     "clock": ("VirtualClock", "no_task_leaks", "virtual_time"),
-    "edge": ("StreamingASGITransport",),
+    "edge": ("StreamingASGITransport", "assert_streams"),
     "errors": (
         "CassetteError",
         "CassetteMiss",
@@ -145,6 +145,7 @@ __all__ = [
     "VirtualTimeStuck",
     "WouldDeadlock",
     "__version__",
+    "assert_streams",
     "disconnect",
     "error",
     "fake_provider_context",

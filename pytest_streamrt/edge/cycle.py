@@ -44,6 +44,7 @@ class Cycle:
         self.scope_of_app = anyio.CancelScope()
         self.finished = anyio.Event()  # the app has returned, or raised
         self.complete = False  # the app has sent the last of its response
+        self.asked_at = now_ns()
         self.gone_at: int | None = None  # when the client went away, if it did before that
         self._app = app
         self._scope = scope

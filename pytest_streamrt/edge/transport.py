@@ -17,6 +17,7 @@ from typing import Any, Final, Self, get_args
 import anyio
 import anyio.lowlevel
 
+from pytest_streamrt.edge.arrived import ASKED
 from pytest_streamrt.edge.cycle import Cycle
 from pytest_streamrt.edge.lifespan import Lifespan, LifespanMode
 from pytest_streamrt.edge.tasks import Application, Message, start_task
@@ -102,7 +103,13 @@ class StreamingASGITransport:
             cycle.disconnect()
             raise
         stream = _body_class(library)(cycle)
-        return library.Response(start["status"], headers=start.get("headers", []), stream=stream, request=request)
+        return library.Response(
+            start["status"],
+            headers=start.get("headers", []),
+            stream=stream,
+            request=request,
+            extensions={"http_version": b"HTTP/1.1", ASKED: cycle.asked_at},
+        )
 
     async def aclose(self) -> None:
         """The client goes away and the server shuts down: what the app still does has to end, then the app shuts down.

@@ -6,6 +6,8 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import assert_type
 
+import httpx2
+
 from pytest_streamrt import (
     Agent,
     Environment,
@@ -19,6 +21,7 @@ from pytest_streamrt import (
     Signal,
     Transcript,
     VirtualClock,
+    assert_streams,
     disconnect,
     fake_provider_context,
     fold,
@@ -95,6 +98,14 @@ async def tests(transcript: Transcript, virtual_clock: VirtualClock) -> None:
         await provider.emitted(2)
         provider.reset()
     assert_type(virtual_clock.now, float)
+
+
+async def edge(response: httpx2.Response, client: httpx2.AsyncClient, transcript: Transcript) -> None:
+    """The user's own endpoint."""
+    check = await assert_streams(response, transcript=transcript, keep_alive=15, end="bye", skip={"ids"})
+    assert_type(check.arrived.events, list[ServerSentEvent])
+    async with assert_streams(response, resume=lambda last: client.stream("GET", "/", headers={"Last-Event-ID": last})):
+        await response.aread()
 
 
 def pure() -> None:

@@ -1,0 +1,394 @@
+"""`assert_streams`: what is wrong with a response is found, with its moment, and told with what to change in the app."""
+
+from __future__ import annotations
+
+import gzip
+import json
+
+import anyio
+import httpx
+import httpx2
+import pytest
+from starlette.applications import Starlette
+from starlette.responses import JSONResponse, PlainTextResponse, StreamingResponse
+from starlette.routing import Route
+
+from pytest_streamrt import Agent, FakeModel, assert_streams, script
+from tests.edge.apps import LIBRARIES, client_of
+
+pytestmark = [
+    pytest.mark.anyio,
+    pytest.mark.virtual_time,
+    # httpx and Starlette leave generators of theirs unfinished, of which trio warns
+    pytest.mark.filterwarnings("ignore:Exception ignored in. <async_generator object"),
+]
+
+GOOD = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
+THREE = ("data: Hel\n\n", "data: lo\n\n", "data: [DONE]\n\n")
+
+
+def app_of(pieces, *, headers=GOOD, media_type="text/event-stream", status=200, every=0.1):
+    """An app that sends these pieces; a number among them is a pause, in seconds."""
+
+    async def chat(request):
+        async def stream():
+            for piece in pieces:
+                if isinstance(piece, int | float):
+                    await anyio.sleep(piece)
+                    continue
+                await anyio.sleep(every)
+                yield piece
+
+        return StreamingResponse(stream(), status, headers, media_type)
+
+    return Starlette(routes=[Route("/chat", chat)])
+
+
+async def failure(app, *, library=httpx2, patience=5, **options):
+    """What `assert_streams` says of that app."""
+    async with client_of(library, app) as client, client.stream("GET", "/chat", timeout=patience) as response:
+        with pytest.raises(AssertionError) as caught:
+            await assert_streams(response, **options)
+    return str(caught.value)
+
+
+@LIBRARIES
+async def test_a_response_that_streams_passes(library):
+    async with client_of(library, app_of(THREE)) as client, client.stream("GET", "/chat") as response:
+        check = await assert_streams(response, keep_alive=0.1)
+
+    assert [event.data for event in check.arrived.events] == ["Hel", "lo", "[DONE]"]
+    assert check.not_checked == {"ids": "the events have no ids"}
+
+
+@LIBRARIES
+async def test_it_may_be_read_by_the_test(library):
+    async with client_of(library, app_of(THREE)) as client, client.stream("GET", "/chat") as response:
+        async with assert_streams(response) as check:
+            lines = [line async for line in response.aiter_lines() if line]
+
+    assert lines == ["data: Hel", "data: lo", "data: [DONE]"]
+    assert len(check.arrived.events) == 3
+
+
+async def test_what_is_read_by_the_test_is_checked_too():
+    async with client_of(httpx2, app_of(THREE[:2])) as client, client.stream("GET", "/chat") as response:
+        with pytest.raises(AssertionError, match="the stream ended without a last event that says so"):
+            async with assert_streams(response):
+                await response.aread()
+
+
+async def test_what_the_block_raises_comes_first():
+    async with client_of(httpx2, app_of(THREE[:2])) as client, client.stream("GET", "/chat") as response:
+        with pytest.raises(LookupError):
+            async with assert_streams(response):
+                await response.aread()
+                raise LookupError
+
+
+async def test_who_leaves_before_the_end_has_not_seen_it():
+    async with client_of(httpx2, app_of(THREE)) as client, client.stream("GET", "/chat") as response:
+        async with assert_streams(response) as check:
+            await anext(response.aiter_lines())
+
+    assert check.not_checked["end"] == "the client left before the end"
+
+
+async def test_all_headers_that_are_wrong_are_named_at_once():
+    message = await failure(app_of(THREE, headers={"Cache-Control": "max-age=60"}, media_type="text/plain"))
+
+    assert "GET http://testserver/chat does not stream as a browser needs it: 3 problems" in message
+    assert "1. content-type: the header is 'text/plain; charset=utf-8', and EventSource takes nothing but" in message
+    assert 'Change the app: StreamingResponse(…, media_type="text/event-stream").' in message
+    assert "2. cache-control: the header is 'max-age=60'" in message
+    assert "3. x-accel-buffering: the header is missing, so nginx, which buffers by default" in message
+    assert 'headers={"X-Accel-Buffering": "no"}' in message
+    assert 'skip={"content-type", "cache-control", "x-accel-buffering"}' in message
+
+
+async def test_a_check_may_be_left_out():
+    app = app_of(THREE[:2], headers={"Cache-Control": "no-store"})
+    async with client_of(httpx2, app) as client, client.stream("GET", "/chat") as response:
+        await assert_streams(response, skip=["x-accel-buffering", "end"])
+
+
+async def test_an_error_is_told_by_its_status_alone():
+    message = await failure(Starlette(routes=[Route("/chat", lambda _: JSONResponse({}, 503))]))
+
+    assert "1 problem\n  1. status: it is 503" in message
+
+
+async def test_a_response_of_known_length_was_collected():
+    app = Starlette(routes=[Route("/chat", lambda _: PlainTextResponse("".join(THREE), headers=GOOD))])
+
+    message = await failure(app)
+
+    assert "content-length: the length is known, 35 bytes, so the whole answer was there before it was sent" in message
+
+
+async def test_a_compressed_stream():
+    app = app_of([gzip.compress("".join(THREE).encode())], headers=GOOD | {"Content-Encoding": "gzip"})
+
+    assert "compression: the body is compressed (gzip)" in await failure(app)
+
+    async with client_of(httpx2, app) as client, client.stream("GET", "/chat") as response:
+        check = await assert_streams(response, skip=["compression"])
+    assert check.not_checked["frames"] == "the body is compressed"
+
+
+async def test_an_app_that_collects_the_answer_first():
+    message = await failure(app_of([2, "".join(THREE)], every=0))
+
+    assert (
+        "first-byte: all 3 events came at once at t=2 s, 2 s after the request: the user looks at an empty" in message
+    )
+    assert "yield each piece within the loop that reads the model's stream" in message
+
+
+async def test_without_time_or_a_transcript_nobody_can_tell():
+    async with client_of(httpx2, app_of(THREE, every=0)) as client, client.stream("GET", "/chat") as response:
+        check = await assert_streams(response)
+
+    assert "pass transcript=transcript, or give the answer time" in check.not_checked["first-byte"]
+
+
+@pytest.mark.parametrize("every", [None, 0.05])
+@pytest.mark.parametrize("buffers", [True, False])
+async def test_the_transcript_tells_exactly(buffers, every, environment, transcript):
+    model = FakeModel(script("a", "b", "c", every=every))
+
+    class Page(Agent):
+        async def on_internal_event(self, event):
+            if event.type == "text.delta":
+                await self.pieces.send(f"data: {event.text}\n\n")
+            if event.type == "inference.completed":
+                await self.pieces.send("data: [DONE]\n\n")
+                self.pieces.close()
+
+    async def chat(request):
+        page = Page("page", model=model)
+        page.pieces, pieces = anyio.create_memory_object_stream(100)
+
+        async def stream():
+            async with environment(page):
+                page.infer("hi")
+                if buffers:
+                    yield "".join([piece async for piece in pieces])
+                else:
+                    async for piece in pieces:
+                        yield piece
+            pieces.close()
+
+        return StreamingResponse(stream(), 200, GOOD, "text/event-stream")
+
+    app = Starlette(routes=[Route("/chat", chat)])
+    async with client_of(httpx2, app) as client, client.stream("GET", "/chat") as response:
+        if not buffers:
+            await assert_streams(response, transcript=transcript)
+            return
+        with pytest.raises(AssertionError, match="when all 3 deltas of the answer had been made"):
+            await assert_streams(response, transcript=transcript)
+
+
+async def test_an_answer_of_one_delta_proves_nothing(environment, transcript):
+    agent = Agent("page", model=FakeModel(script("a")))
+    async with environment(agent):
+        await agent.infer("hi")
+
+    async with client_of(httpx2, app_of(THREE)) as client, client.stream("GET", "/chat") as response:
+        await assert_streams(response, transcript=transcript)
+
+
+async def test_silence_is_measured_and_ended_by_comments():
+    silent = app_of(["data: a\n\n", 20, *THREE])
+    message = await failure(silent, patience=None, keep_alive=15)
+
+    assert "keep-alive: nothing came for 20.1 s after t=0.1 s, where 15 s were allowed" in message
+    assert "EventSourceResponse(…, ping=15)" in message
+
+    kept = app_of(["data: a\n\n", 14, ": keep-alive\n\n", 14, *THREE])
+    async with client_of(httpx2, kept) as client, client.stream("GET", "/chat", timeout=None) as response:
+        await assert_streams(response, keep_alive=15)
+
+
+async def test_a_client_that_gave_up_has_heard_nothing():
+    message = await failure(app_of(["data: a\n\n", 20, *THREE]), patience=3, keep_alive=15)
+
+    assert "keep-alive: nothing came after t=0.1 s, and the client gave up: the read operation timed out" in message
+    assert "end: the stream broke off" in message
+
+
+BAD_FRAMES = {
+    "data: a\nb\n\n": "the line 'b' belongs to no field, so the browser throws it away",
+    '{"text": "a"}\n\n': 'the line \'{"text": "a"}\' belongs to no field',
+    "data: [DONE]\n": "no blank line closes it, so the browser throws it away: 'data: [DONE]\\n'",
+    "event: ping\n\n": "it has no data, so no listener hears of it: 'event: ping'",
+    "retry: soon\n\n": "the line 'retry: soon' is no time in milliseconds",
+    "id: a\0b\ndata: x\n\n": "has a NUL in it",
+    b"data: \xff\n\n": "the byte at 6 is not UTF-8",
+    "data: ü\n\n".encode("latin-1"): "the byte at 6 is not UTF-8",
+}
+
+
+@pytest.mark.parametrize("frame", BAD_FRAMES)
+async def test_a_frame_that_a_browser_would_not_read(frame):
+    message = await failure(app_of([frame]), end=lambda _: True, skip=["end"])
+
+    assert f"frames: {'' if isinstance(frame, bytes) else 'frame 1, at byte 0, t=0.1 s: '}" in message
+    assert BAD_FRAMES[frame] in message
+
+
+@pytest.mark.parametrize(
+    "frames",
+    [
+        [": a comment\n\n", "retry: 3000\n\n", "id: 7\n\n", "\n\n", *THREE],
+        ["\ufeffdata: a\r\n\r\n", "data\r\rdata: [DONE]\r\r"],
+        [*THREE[:2], "event: done\ndata: {}\n\n"],
+        [*THREE[:2], 'data: {"type": "RUN_FINISHED"}\n\n'],
+        ['data: {"type": "finish"}\n\n', "data: [DONE]\n\n"],
+    ],
+)
+async def test_frames_that_a_browser_reads(frames):
+    async with client_of(httpx2, app_of(frames)) as client, client.stream("GET", "/chat") as response:
+        await assert_streams(response)
+
+
+@pytest.mark.parametrize(
+    ("frames", "problem"),
+    [
+        (THREE[:2], "the stream ended without a last event that says so"),
+        ([*THREE, THREE[-1]], "it ended 2 times: '[DONE]', '[DONE]'"),
+        ([*THREE, "data: late\n\n"], "1 events came after the end, the first 'late'"),
+        ([], "the stream ended without a last event"),
+    ],
+)
+async def test_there_is_exactly_one_end(frames, problem):
+    assert f"end: {problem}" in await failure(app_of(frames))
+
+
+@pytest.mark.parametrize(
+    ("last", "end"),
+    [
+        ("data: bye\n\n", "bye"),
+        ("event: bye\ndata: {}\n\n", "bye"),
+        ('data: {"last": true}\n\n', lambda event: json.loads(event.data).get("last")),
+    ],
+)
+async def test_the_end_may_be_of_the_users_own(last, end):
+    frames = ['data: {"a": 1}\n\n', last]
+    async with client_of(httpx2, app_of(frames)) as client, client.stream("GET", "/chat") as response:
+        await assert_streams(response, end=end)
+    assert "the stream ended without its end" in await failure(app_of(frames[:1]), end=end)
+
+
+async def test_an_app_that_breaks_off_is_its_own_failure():
+    async def chat(request):
+        async def stream():
+            yield THREE[0]
+            raise LookupError("mine")
+
+        return StreamingResponse(stream(), 200, GOOD, "text/event-stream")
+
+    app = Starlette(routes=[Route("/chat", chat)])
+    async with client_of(httpx2, app) as client, client.stream("GET", "/chat") as response:
+        with pytest.raises((LookupError, ExceptionGroup)):
+            await assert_streams(response)
+
+    async with client_of(httpx2, app, raise_app_exceptions=False) as client, client.stream("GET", "/chat") as response:
+        with pytest.raises(AssertionError, match="end: the stream broke off: peer closed connection"):
+            await assert_streams(response)
+
+
+@pytest.mark.parametrize(
+    ("ids", "problem"),
+    [
+        ([1, 2, 2], "the id '2' was given twice"),
+        ([1, 3, 2], "the id '2' came after '3': they do not increase"),
+        (["r-9", "r-10", "r-1"], "the id 'r-1' came after 'r-10'"),
+        ([9, 10, 11], None),
+        (["b", "a", "r-3"], None),
+    ],
+)
+async def test_ids_increase(ids, problem):
+    app = app_of([*(f"id: {id}\ndata: x\n\n" for id in ids), "data: [DONE]\n\n"])
+    if problem is not None:
+        assert f"ids: {problem}" in await failure(app)
+        return
+    async with client_of(httpx2, app) as client, client.stream("GET", "/chat") as response:
+        await assert_streams(response)
+
+
+def resumable(begin):
+    """An app that keeps a run of 12 events; `begin` says with which to begin, by the header, or what to answer."""
+    frames = [*(f"id: {n}\ndata: {n}\n\n" for n in range(1, 12)), "id: 12\nevent: done\ndata: {}\n\n"]
+
+    async def chat(request):
+        last = request.headers.get("last-event-id")
+        return app_response(frames if last is None else begin(frames, int(last)))
+
+    def app_response(frames):
+        async def stream():
+            for frame in frames:
+                await anyio.sleep(0.1)
+                yield frame
+
+        return StreamingResponse(stream(), 200, GOOD, "text/event-stream")
+
+    return Starlette(routes=[Route("/chat", chat)])
+
+
+@pytest.mark.parametrize(
+    ("begin", "problem"),
+    [
+        (lambda frames, last: frames[last:], None),
+        (lambda frames, last: frames[last - 1 :], "the app repeated the event '9'"),
+        (lambda frames, last: frames[last + 1 :], "the app lost the event '10'"),
+        (lambda frames, _: frames, "the app began anew: it does not look at that header"),
+        (lambda frames, last: [*frames[last + 1 :], frames[last]], "sent the same in another order"),
+        (lambda _frames, _last: ["id: 99\ndata: 99\n\n"], "and sent others, the event '99'"),
+    ],
+)
+async def test_a_stream_goes_on_where_it_was_left(begin, problem):
+    asked = []
+    async with client_of(httpx2, resumable(begin)) as client, client.stream("GET", "/chat") as response:
+
+        def resume(id):
+            asked.append(id)
+            return client.stream("GET", "/chat", headers={"Last-Event-ID": id})
+
+        if problem is None:
+            await assert_streams(response, resume=resume)
+            assert asked == ["9", "7", "5", "3", "1"]
+            return
+        with pytest.raises(AssertionError, match="resume: asked for what comes after") as caught:
+            await assert_streams(response, resume=resume)
+    assert problem in str(caught.value)
+    assert "keep the events of a run under their ids" in str(caught.value)
+
+
+async def test_without_ids_nothing_can_be_resumed():
+    assert "resume: the events have no ids" in await failure(app_of(THREE), resume=lambda _: None)
+
+
+async def test_wrong_use_is_told():
+    async with client_of(httpx2, app_of(THREE)) as client:
+        with pytest.raises(ValueError, match=r"has been read or closed already.*client\.stream"):
+            assert_streams(await client.get("/chat"))
+        async with client.stream("GET", "/chat") as response:
+            with pytest.raises(ValueError, match=r"skip=\['first'\]: there is no such check; there are: status, "):
+                assert_streams(response, skip=["first"])
+            with pytest.raises(ValueError, match="a response of httpx or httpx2 is needed, not str"):
+                assert_streams("data: a")
+
+
+def test_the_response_of_a_sync_client_is_refused():
+    client = httpx.Client(transport=httpx.MockTransport(lambda _: httpx.Response(200, stream=httpx.ByteStream(b""))))
+    with client, client.stream("GET", "http://testserver") as response:
+        with pytest.raises(ValueError, match="sync client"):
+            assert_streams(response)
+
+
+async def test_it_must_be_awaited():
+    async with client_of(httpx2, app_of(THREE)) as client, client.stream("GET", "/chat") as response:
+        with pytest.warns(RuntimeWarning, match="neither awaited nor entered"):
+            assert_streams(response)
