@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from pytest_streamrt.script import script
 
 if TYPE_CHECKING:
-    from pytest_streamrt.cassette import Cassette, use_cassette
+    from pytest_streamrt.cassette import Cassette, CassetteTransport, use_cassette
     from pytest_streamrt.clock import VirtualClock, no_task_leaks, virtual_time
     from pytest_streamrt.edge import StreamingASGITransport, assert_streams
     from pytest_streamrt.errors import (
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         ClockError,
         InferenceFailed,
         LeftBehind,
+        NetworkBlocked,
         NotReplayable,
         ProviderMiss,
         ScriptError,
@@ -58,7 +59,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
-    "cassette": ("Cassette", "use_cassette"),
+    "cassette": ("Cassette", "CassetteTransport", "use_cassette"),
     "clock": ("VirtualClock", "no_task_leaks", "virtual_time"),
     "edge": ("StreamingASGITransport", "assert_streams"),
     "errors": (
@@ -67,6 +68,7 @@ _HOMES = {
         "ClockError",
         "InferenceFailed",
         "LeftBehind",
+        "NetworkBlocked",
         "NotReplayable",
         "ProviderMiss",
         "ScriptError",
@@ -109,6 +111,7 @@ __all__ = [
     "Cassette",
     "CassetteError",
     "CassetteMiss",
+    "CassetteTransport",
     "ClockError",
     "Emit",
     "Environment",
@@ -122,6 +125,7 @@ __all__ = [
     "LeakageGate",
     "LeftBehind",
     "ModelContext",
+    "NetworkBlocked",
     "NotReplayable",
     "Observer",
     "OpenAIChatModel",

@@ -18,6 +18,7 @@ __all__ = [
     "ClockError",
     "InferenceFailed",
     "LeftBehind",
+    "NetworkBlocked",
     "NotReplayable",
     "ProviderMiss",
     "ScriptError",
@@ -107,7 +108,7 @@ class NotReplayable(CassetteError):
 
 
 class Unanswered(BaseException):
-    """A request was made that nothing is to answer: base of `CassetteMiss` and `ProviderMiss`.
+    """A request was made that nothing is to answer: base of `CassetteMiss`, `NetworkBlocked` and `ProviderMiss`.
 
     Not an `Exception`, because SDKs retry those and wrap them as a connection error, and agents swallow them.
     """
@@ -115,6 +116,10 @@ class Unanswered(BaseException):
 
 class CassetteMiss(Unanswered):
     """A request has no recording."""
+
+
+class NetworkBlocked(Unanswered):
+    """A connection would have left this machine, and ``--streamrt-block-network`` is set."""
 
 
 class ProviderMiss(Unanswered):

@@ -1,7 +1,21 @@
 """What went over the wire, chunk by chunk, with its times and its end: recorded, kept and played back."""
 
 from pytest_streamrt.cassette.cassette import Cassette, RecordMode, Timing
+from pytest_streamrt.cassette.config import RecordedRequest, RecordedResponse
 from pytest_streamrt.cassette.format import Interaction, RecordedChunk, load_cassette
-from pytest_streamrt.cassette.use import use_cassette
+from pytest_streamrt.cassette.transport import CassetteTransport
+from pytest_streamrt.cassette.use import CassetteOptions, use_cassette
 
-__all__ = ["Cassette", "Interaction", "RecordMode", "RecordedChunk", "Timing", "load_cassette", "use_cassette"]
+__all__ = [
+    "Cassette",
+    "CassetteOptions",
+    "CassetteTransport",
+    "Interaction",
+    "RecordMode",
+    "RecordedChunk",
+    "RecordedRequest",
+    "RecordedResponse",
+    "Timing",
+    "load_cassette",
+    "use_cassette",
+]

@@ -18,8 +18,10 @@ import base64
 import contextlib
 import json
 import os
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from glob import escape
 from pathlib import Path
 from typing import Any, Final, get_args
 
@@ -139,6 +141,7 @@ def save_cassette(path: Path, lines: Iterable[Mapping[str, Any]]) -> None:
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        _clear_up(path)
         with temporary.open("wb") as file:
             for line in dump_cassette(lines):
                 file.write(line)
@@ -154,6 +157,27 @@ def save_cassette(path: Path, lines: Iterable[Mapping[str, Any]]) -> None:
             )
             raise CassetteError(msg) from None
         raise
+
+
+def _clear_up(path: Path) -> None:
+    """Remove what processes that were killed while they wrote this cassette have left."""
+    for left in path.parent.glob(f".{escape(path.name)}.*.tmp"):
+        pid = left.name.split(".")[-2]
+        if pid.isdigit() and not _is_alive(int(pid)):
+            with contextlib.suppress(OSError):
+                left.unlink()
+
+
+def _is_alive(pid: int) -> bool:
+    if sys.platform == "win32":  # where to ask is to kill
+        return True
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True
 
 
 def dump_cassette(lines: Iterable[Mapping[str, Any]]) -> Iterator[bytes]:

@@ -14,6 +14,13 @@ _KEYS: Final = (
     ("OPENAI_API_KEY",),
     ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN"),
     ("GEMINI_API_KEY", "GOOGLE_API_KEY"),
+    ("AZURE_OPENAI_API_KEY",),
+    ("COHERE_API_KEY", "CO_API_KEY"),
+    ("DEEPSEEK_API_KEY",),
+    ("GROQ_API_KEY",),
+    ("MISTRAL_API_KEY",),
+    ("OPENROUTER_API_KEY",),
+    ("XAI_API_KEY",),
 )
 _PLACEHOLDER: Final = "streamrt-placeholder-key"
 

@@ -11,11 +11,14 @@ import importlib.util
 import sys
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from importlib import import_module
 from types import ModuleType
 from typing import Any, Final, Protocol
 
-__all__ = ["Interceptor", "intercept"]
+from pytest_streamrt.cassette.guard import leaving
+
+__all__ = ["Interceptor", "intercept", "passing"]
 
 LIBRARIES: Final = ("httpx", "httpx2")
 
@@ -43,6 +46,7 @@ class Interceptor(Protocol):
 
 _interceptors: list[Interceptor] = []
 _originals: list[tuple[type, str, Any]] = []
+_passed: Final[ContextVar[tuple[Interceptor, ...]]] = ContextVar("streamrt_passed", default=())
 
 
 @contextmanager
@@ -60,6 +64,16 @@ def intercept(interceptor: Interceptor) -> Iterator[None]:
         _interceptors.remove(interceptor)
         if not _interceptors:
             _unpatch()
+
+
+@contextmanager
+def passing(interceptor: Interceptor) -> Iterator[None]:
+    """What the block asks of the network has been with that interceptor already, and does not come to it again."""
+    token = _passed.set((*_passed.get(), interceptor))
+    try:
+        yield
+    finally:
+        _passed.reset(token)
 
 
 def _patch() -> None:
@@ -86,9 +100,14 @@ def _unpatch() -> None:
 def _sync_handler(library: ModuleType) -> Callable[[Any], Any]:
     def make(original: Any) -> Any:
         def handle_request(self: Any, request: Request) -> Response:
+            passed = _passed.get()
+
             def answer(depth: int) -> Response:
                 if depth == 0:
-                    return original(self, request)
+                    with leaving():
+                        return original(self, request)
+                if _interceptors[depth - 1] in passed:
+                    return answer(depth - 1)
                 return _interceptors[depth - 1].handle(library, self, request, lambda: answer(depth - 1))
 
             return answer(len(_interceptors))
@@ -101,9 +120,14 @@ def _sync_handler(library: ModuleType) -> Callable[[Any], Any]:
 def _async_handler(library: ModuleType) -> Callable[[Any], Any]:
     def make(original: Any) -> Any:
         async def handle_async_request(self: Any, request: Request) -> Response:
+            passed = _passed.get()
+
             async def answer(depth: int) -> Response:
                 if depth == 0:
-                    return await original(self, request)
+                    with leaving():
+                        return await original(self, request)
+                if _interceptors[depth - 1] in passed:
+                    return await answer(depth - 1)
                 return await _interceptors[depth - 1].handle_async(library, self, request, lambda: answer(depth - 1))
 
             return await answer(len(_interceptors))

@@ -10,6 +10,7 @@ from typing import TypedDict, Unpack
 
 from pytest_streamrt.cassette.cassette import Cassette, RecordMode, Timing
 from pytest_streamrt.cassette.config import (
+    CassetteConfig,
     Filter,
     MatchOn,
     OnSecret,
@@ -92,7 +93,32 @@ def use_cassette(
             recorded may not take the place of what is there.
         CassetteMiss: on leaving, requests were made that it has no recording for, and the block did not raise itself.
     """
-    config = config_from(options)
+    with use_config(
+        config_from(options),
+        path,
+        record=record,
+        timing=timing,
+        rechunk=rechunk,
+        transcript=transcript,
+        record_errors=record_errors,
+        verify=verify,
+    ) as cassette:
+        yield cassette
+
+
+@contextmanager
+def use_config(
+    config: CassetteConfig,
+    path: str | Path,
+    *,
+    record: RecordMode,
+    timing: Timing,
+    rechunk: Cut,
+    transcript: Transcript | None,
+    record_errors: bool,
+    verify: bool,
+) -> Iterator[Cassette]:
+    """`use_cassette`, with options that have been read already."""
     cassette = Cassette(
         Path(path),
         record,

@@ -15,11 +15,12 @@ from pytest_streamrt.plugin.fixtures import (
     asgi_client,
     environment,
     stream_cassette,
+    streamrt_config,
     transcript,
     transcript_snapshot,
     virtual_clock,
 )
-from pytest_streamrt.plugin.options import add_options, check_options
+from pytest_streamrt.plugin.options import add_options, check_options, option
 from pytest_streamrt.plugin.providers import fake_provider, marker_is_the_providers
 from pytest_streamrt.plugin.report import begin_report
 from pytest_streamrt.plugin.state import begin_state, state_of
@@ -29,6 +30,7 @@ __all__ = [
     "environment",
     "fake_provider",
     "stream_cassette",
+    "streamrt_config",
     "transcript",
     "transcript_snapshot",
     "virtual_clock",
@@ -61,10 +63,14 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Open the cassette before fixtures run, so that they may make requests too."""
     begin_state(item)
-    if item.get_closest_marker("streamrt") is not None and not marker_is_the_providers(item):
-        from pytest_streamrt.plugin.cassettes import open_cassette
+    if option(item.config, "streamrt_block_network"):
+        from pytest_streamrt.plugin.network import guard_network
 
-        open_cassette(item)
+        guard_network(item)
+    if item.get_closest_marker("streamrt") is not None and not marker_is_the_providers(item):
+        from pytest_streamrt.plugin.cassettes import cassette_first
+
+        cassette_first(item)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -82,19 +88,33 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, Any, Any]:
     """Close the cassette after the fixtures."""
+    state = state_of(item)
     try:
         return (yield)
     finally:
-        if state_of(item).cassette is not None:
+        if state.guard is not None:
+            from pytest_streamrt.plugin.network import unguard_network
+
+            unguard_network(item)
+        if state.cassette is not None:
             from pytest_streamrt.plugin.cassettes import close_cassette
 
             close_cassette(item)
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Give a failing test's report its transcript, and the requests that nothing answered."""
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Give a failing test's report its transcript, and the requests that nothing answered. No secrets in either."""
     report = yield
+    if state_of(item).cassette is not None:
+        from pytest_streamrt.plugin.cassettes import note_failure
+        from pytest_streamrt.plugin.masking import mask
+
+        if call.excinfo is not None:
+            note_failure(item, call.excinfo.value)
+        mask(item, report)
     if report.failed:
         from pytest_streamrt.plugin.checks import add_sections
 

@@ -38,7 +38,7 @@ def prepared_body(item: pytest.Item) -> Iterator[None]:
     state = state_of(item)
     if "anyio_backend" in item.funcargs and inspect.iscoroutinefunction(function) and state.used:
         function = _on_own_backend(item, function)
-    if state.cassette is not None or state.provider is not None:
+    if state.guard is not None or state.cassette is not None or state.provider is not None:
         # A miss must not get out as what it is: anyio's runner does not survive it, and with it the tests that come after.
         function = failing_plainly(function, _miss_in)
     if function is place.function:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
@@ -18,7 +19,16 @@ from pytest_streamrt.plugin.state import state_of
 if TYPE_CHECKING:
     from pytest_streamrt.cassette import Cassette
 
-__all__ = ["cassette_path", "close_cassette", "open_cassette"]
+__all__ = [
+    "cassette_first",
+    "cassette_path",
+    "close_cassette",
+    "note_failure",
+    "open_cassette",
+]
+
+_FIXTURE: Final = "stream_cassette"
+
 
 _DEFAULTS: Final = {"cassette": None, "timing": "auto", "rechunk": "recorded", "faults": ()}
 
@@ -27,8 +37,19 @@ _LONGEST: Final = 180  # bytes of a file name; most file systems take 255, and a
 _recorders = pytest.StashKey[dict[Path, str]]()
 
 
-def open_cassette(item: pytest.Item) -> Cassette:
-    """The test's cassette, open; the same one however often it is asked for."""
+def cassette_first(item: pytest.Item) -> None:
+    """Have the test's cassette opened before its other fixtures run, so that they may make requests too."""
+    names: list[str] | None = getattr(item, "fixturenames", None)
+    if names is None:  # no test function, and so without fixtures
+        open_cassette(item, {})
+        return
+    if _FIXTURE in names:
+        names.remove(_FIXTURE)
+    names.insert(0, _FIXTURE)
+
+
+def open_cassette(item: pytest.Item, config: Any) -> Cassette:
+    """The test's cassette, open; the same one however often it is asked for. `config` is what `streamrt_config` gave."""
     state = state_of(item)
     if state.cassette is not None:
         return state.cassette
@@ -36,8 +57,11 @@ def open_cassette(item: pytest.Item) -> Cassette:
         pytest.fail(
             "this test is marked both vcr and streamrt: only one of them can answer its requests", pytrace=False
         )
-    from pytest_streamrt.cassette import use_cassette
+    if not isinstance(config, Mapping):
+        pytest.fail(f"the fixture streamrt_config gives a dictionary, not {config!r:.200}", pytrace=False)
+    from pytest_streamrt.cassette.config import config_from
     from pytest_streamrt.cassette.keys import placeholder_keys
+    from pytest_streamrt.cassette.use import use_config
 
     arguments = marker_arguments(item, "streamrt", _DEFAULTS)
     if not isinstance(arguments["cassette"], str | None):
@@ -53,17 +77,30 @@ def open_cassette(item: pytest.Item) -> Cassette:
         state.open.enter_context(placeholder_keys())
     else:
         _claim(item, path)
-    opening = use_cassette(
+    read = plainly(lambda: config_from(config, "the fixture streamrt_config"), CassetteError)
+    opening = use_config(
+        read,
         path,
         record=mode,
         timing=arguments["timing"],
         rechunk=arguments["rechunk"],
         faults=arguments["faults"],
         transcript=state.transcript,
+        record_errors=option(item.config, "streamrt_record_errors"),
         verify=False,  # the checks of the test do, with better messages
     )
     state.cassette = plainly(lambda: state.open.enter_context(opening), CassetteError)
+    if state.guard is not None:
+        state.guard.hosts = read.ignore_hosts
     return state.cassette
+
+
+def note_failure(item: pytest.Item, error: BaseException) -> None:
+    """The test has failed: what it recorded may be a fragment."""
+    cassette = state_of(item).cassette
+    if cassette is not None:
+        expected = isinstance(error, AssertionError | pytest.fail.Exception)
+        cassette.failure = cassette.failure or ("assertion" if expected else "error")
 
 
 def close_cassette(item: pytest.Item) -> None:

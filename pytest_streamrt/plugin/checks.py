@@ -19,7 +19,7 @@ def check_test(item: pytest.Item) -> None:
     """Fail the test for what it left undone: unfinished chains, broken laws, misses, what was never played."""
     __tracebackhide__ = True
     state = state_of(item)
-    problem = _cassette_problem(state)
+    problem = state.guard.attempts[0] if state.guard is not None and state.guard.attempts else _cassette_problem(state)
     if problem is None and state.provider is not None:
         problem = state.provider.problem()
     if problem is None and state.transcript_made is not None:
@@ -52,9 +52,14 @@ def _cassette_problem(state: TestState) -> str | None:
     if cassette is None:
         return None
     if not cassette.requests:
+        from pytest_streamrt.cassette.guard import clients_loaded
+
+        loaded = clients_loaded()
+        others = f" ({', '.join(loaded)} {'is' if len(loaded) == 1 else 'are'} loaded here)" if loaded else ""
         return (
             f"this test has a cassette, {cassette.path}, and made no HTTP request that it saw. It sees requests made "
-            "through httpx and httpx2; a client of another library (aiohttp, requests) goes round it"
+            "through httpx and httpx2; a client of another library (aiohttp, as litellm uses it, or requests) goes round "
+            f"it{others}. Which one it is, this says: pytest --streamrt-block-network"
         )
     return cassette.problem()
 

@@ -17,7 +17,15 @@ if TYPE_CHECKING:
     from pytest_streamrt.runtime import Environment, Gate, Participant
     from pytest_streamrt.transcript import Transcript
 
-__all__ = ["asgi_client", "environment", "stream_cassette", "transcript", "transcript_snapshot", "virtual_clock"]
+__all__ = [
+    "asgi_client",
+    "environment",
+    "stream_cassette",
+    "streamrt_config",
+    "transcript",
+    "transcript_snapshot",
+    "virtual_clock",
+]
 
 _PATIENCE = 60.0  # seconds; a browser waits for minutes, nginx's proxy_read_timeout is 60 s, httpx's own is only 5 s
 
@@ -53,12 +61,18 @@ def virtual_clock(request: pytest.FixtureRequest) -> VirtualClock:
     return clock_for(request.node)
 
 
+@pytest.fixture(scope="session")
+def streamrt_config() -> dict[str, Any]:
+    """What cassettes keep out and what matches, for you to override: the options of pytest_streamrt.use_cassette."""
+    return {}
+
+
 @pytest.fixture
-def stream_cassette(request: pytest.FixtureRequest) -> Cassette:
+def stream_cassette(request: pytest.FixtureRequest, streamrt_config: Any) -> Cassette:
     """The cassette that answers this test's HTTP requests; see the marker streamrt, which may stand alone."""
     from pytest_streamrt.plugin.cassettes import open_cassette
 
-    return open_cassette(request.node)
+    return open_cassette(request.node, streamrt_config)
 
 
 @pytest.fixture

@@ -87,12 +87,28 @@ _OPTIONS: Final = (
 )
 
 
+_SWITCHES: Final = (
+    (
+        "streamrt_record_errors",
+        "let a recording in which a request got nothing but an error take the place of a complete cassette",
+    ),
+    (
+        "streamrt_block_network",
+        "block every connection that leaves this machine, and say which client made it; what is being recorded may",
+    ),
+)
+
+
 def add_options(parser: pytest.Parser) -> None:
     """Declare them all."""
     group = parser.getgroup("streamrt", "streaming agents (pytest-streamrt)")
     for each in _OPTIONS:
         group.addoption(each.flag, metavar=each.metavar, choices=each.choices or None, help=each.help)
         parser.addini(each.name, f"default for {each.flag}", default=each.default)
+    for name, help in _SWITCHES:
+        flag = "--" + name.replace("_", "-")
+        group.addoption(flag, action="store_true", default=None, help=help)
+        parser.addini(name, f"default for {flag}", type="bool", default=False)
     group.addoption(
         "--streamrt-real-time",
         action="store_true",

@@ -9,6 +9,7 @@ import pytest
 
 if TYPE_CHECKING:
     from pytest_streamrt.cassette import Cassette
+    from pytest_streamrt.cassette.guard import NetworkGuard
     from pytest_streamrt.clock import VirtualClock
     from pytest_streamrt.fake import FakeProvider
     from pytest_streamrt.transcript import Transcript
@@ -25,6 +26,7 @@ class TestState:
         self.transcript_made: Transcript | None = None
         self.clock: VirtualClock | None = None
         self.cassette: Cassette | None = None
+        self.guard: NetworkGuard | None = None
         self.provider: FakeProvider | None = None
         self.has_environment = False
         self.open = ExitStack()

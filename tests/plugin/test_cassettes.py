@@ -123,7 +123,7 @@ def test_a_marked_test_that_makes_no_request_fails(recorded):
     result = recorded.run()
 
     result.assert_outcomes(failed=1)
-    result.stdout.fnmatch_lines(["*made no HTTP request that it saw*aiohttp, requests*"])
+    result.stdout.fnmatch_lines(["*made no HTTP request that it saw*aiohttp*requests*--streamrt-block-network"])
 
 
 def test_a_damaged_cassette_is_named_with_its_line(recorded):
