@@ -53,6 +53,7 @@ if TYPE_CHECKING:
         report_progress,
     )
     from pytest_streamrt.script.build import Script
+    from pytest_streamrt.script.faults import corrupt, duplicate, http, misbehave, truncate
     from pytest_streamrt.script.parts import disconnect, error, pause, reasoning, refusal, stall, tool_call, usage
     from pytest_streamrt.transcript import Transcript, hidden
 
@@ -101,6 +102,7 @@ _HOMES = {
         "report_progress",
     ),
     "script.build": ("Script",),
+    "script.faults": ("corrupt", "duplicate", "http", "misbehave", "truncate"),
     "script.parts": ("disconnect", "error", "pause", "reasoning", "refusal", "stall", "tool_call", "usage"),
     "transcript": ("Transcript", "hidden"),
 }
@@ -150,11 +152,15 @@ __all__ = [
     "WouldDeadlock",
     "__version__",
     "assert_streams",
+    "corrupt",
     "disconnect",
+    "duplicate",
     "error",
     "fake_provider_context",
     "fold",
     "hidden",
+    "http",
+    "misbehave",
     "no_task_leaks",
     "pause",
     "reasoning",
@@ -163,6 +169,7 @@ __all__ = [
     "script",
     "stall",
     "tool_call",
+    "truncate",
     "usage",
     "use_cassette",
     "virtual_time",

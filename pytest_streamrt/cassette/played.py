@@ -62,6 +62,7 @@ class Played(ABC):
         self._began = now_ns()
         self._delivered = 0
         self._over = False
+        self._is_async = True
         self._timeouts: dict[str, float | None] = request.extensions.get("timeout", {})
 
     # What is played.
@@ -109,6 +110,7 @@ class Played(ABC):
 
     def respond(self) -> Any:
         """The response to a sync client, as soon as its head is due."""
+        self._is_async = False
         if self._connections is not None:
             self._connected = self._connections.take_blocking(self._timeouts.get("pool"))
         self._begin()
@@ -237,9 +239,16 @@ class Played(ABC):
 
     def _timeout(self, phase: str) -> Exception:
         name, message = _TIMEOUTS[phase]
-        error: Exception = getattr(self._library, name)(message, request=self._request)
+        told = self._read_timeout_message() if phase == "read" else message
+        error: Exception = getattr(self._library, name)(told, request=self._request)
         self.close("timeout", message)
         return error
+
+    def _read_timeout_message(self) -> str:
+        """What a real one says: nothing on an event loop, else what the socket does."""
+        if self._is_async:
+            return ""
+        return "The read operation timed out" if self._request.url.scheme == "https" else "timed out"
 
 
 # Iterators, and not generators: an SDK may leave one unfinished, and trio warns of each generator it finds so.

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from functools import cached_property
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 from pytest_streamrt.transcript.exchange import Exchange, How
+
+_MODEL_IN_PATH: Final = re.compile(r"/models/([^/:]+):")
 
 __all__ = ["ProviderCall"]
 
@@ -69,6 +72,18 @@ class ProviderCall:
         except ValueError:
             return False
         return isinstance(body, dict) and body.get("stream") is True
+
+    @property
+    def model(self) -> str:
+        """The model it asks, in the body or, as Gemini has it, in the path; "scripted" where it names none."""
+        in_path = _MODEL_IN_PATH.search(urlsplit(self.url).path)
+        if in_path is not None:
+            return in_path[1]
+        try:
+            model = self.json.get("model")
+        except (ValueError, AttributeError):
+            model = None
+        return model if isinstance(model, str) else "scripted"
 
     @property
     def how(self) -> How | None:

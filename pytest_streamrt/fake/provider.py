@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from types import ModuleType
 from typing import Any
 
@@ -19,7 +20,7 @@ from pytest_streamrt.fake.calls import ProviderCall
 from pytest_streamrt.fake.emissions import Emissions
 from pytest_streamrt.fake.local import is_telemetry, models_answer
 from pytest_streamrt.fake.performance import Performance, check_playable, json_answer, perform
-from pytest_streamrt.providers import DIALECTS, detect
+from pytest_streamrt.providers import DIALECTS, Quirks, detect
 from pytest_streamrt.runtime.acting import acting
 from pytest_streamrt.script.build import Script
 from pytest_streamrt.transcript.exchange import Exchange, How
@@ -38,7 +39,12 @@ class FakeProvider:
     """
 
     def __init__(
-        self, *scripts: Script, rechunk: Cut = "event", transcript: Transcript, ignore_hosts: Collection[str] = ()
+        self,
+        *scripts: Script,
+        rechunk: Cut = "event",
+        transcript: Transcript,
+        ignore_hosts: Collection[str] = (),
+        quirks: Quirks | None = None,
     ) -> None:
         try:
             wire.rechunk(b"", rechunk)
@@ -53,6 +59,7 @@ class FakeProvider:
         self._function: Callable[[ProviderCall], Script] | None = None
         self._emissions = Emissions()
         self._rechunk = rechunk
+        self._quirks = quirks or Quirks()
         self._ignore_hosts = frozenset(ignore_hosts)
         self.enqueue(*scripts)
 
@@ -171,7 +178,13 @@ class FakeProvider:
                 "a function of the request: fake_provider.respond(…)"
             )
         try:
-            return perform(script, call.dialect, streams=call.streams).recut(self._rechunk)
+            return perform(
+                script,
+                call.dialect,
+                streams=call.streams,
+                cut=self._rechunk,
+                quirks=replace(self._quirks, model=call.model),
+            )
         except ScriptError as error:
             raise self._miss(f"fake_provider cannot play this script in {call.dialect}: {error}") from None
 
@@ -206,6 +219,7 @@ def fake_provider_context(
     rechunk: Cut = "event",
     transcript: Transcript | None = None,
     ignore_hosts: Collection[str] = (),
+    quirks: Quirks | None = None,
     verify: bool = True,
 ) -> Iterator[FakeProvider]:
     """Answer the block's HTTP requests from scripts. Under pytest, the fixture `fake_provider` does this.
@@ -219,6 +233,7 @@ def fake_provider_context(
             frame), "whole", "byte", or an integer, the seed of random cuts.
         transcript: where the exchanges are logged, instead of in one that nobody sees.
         ignore_hosts: hosts whose requests are let through to the network.
+        quirks: the habits of the provider's server; an answer names itself after the model that was asked in any case.
         verify: whether to raise, on leaving, for requests without an answer and for scripts that were not played.
 
     Raises:
@@ -230,6 +245,7 @@ def fake_provider_context(
         rechunk=rechunk,
         transcript=Transcript() if transcript is None else transcript,
         ignore_hosts=ignore_hosts,
+        quirks=quirks,
     )
     with placeholder_keys(), intercept(provider):
         yield provider

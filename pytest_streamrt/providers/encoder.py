@@ -8,7 +8,7 @@ from typing import Any, Literal, Protocol
 
 from pytest_streamrt.errors import ScriptError
 from pytest_streamrt.script.build import Script, Step
-from pytest_streamrt.script.parts import Disconnect, ErrorPart, Fault, Stall
+from pytest_streamrt.script.parts import ErrorPart, Fault
 from pytest_streamrt.wire.sse import encode_event
 
 __all__ = ["Encoder", "compact", "encode_script", "encode_whole", "frame"]
@@ -45,15 +45,14 @@ class Encoder(Protocol):
 def encode_script(script: Script, encoder: Encoder) -> list[bytes]:
     """Write a script as the provider would send it: the frames of one stream, in order, each a chunk.
 
-    Times are not in it. A script that ends in `disconnect` or `stall` breaks off there.
+    Times are not in it. A script that ends in `disconnect`, `stall` or `truncate` breaks off there; other
+    faults are not in the bytes.
 
     Raises:
         ScriptError: the script answers with an HTTP status, which is no stream.
     """
     chunks = encoder.open()
     for step in script.steps():
-        if isinstance(step.part, (Disconnect, Stall)):
-            return chunks
         if isinstance(step.part, ErrorPart):
             if isinstance(step.part.code, int):
                 msg = (
@@ -62,6 +61,10 @@ def encode_script(script: Script, encoder: Encoder) -> list[bytes]:
                 )
                 raise ScriptError(msg)
             return [*chunks, *encoder.error(step.part)]
+        if isinstance(step.part, Fault):
+            if step.part.ends:
+                return chunks
+            continue  # it is of the way, or of the source, and not in what is said
         chunks += encoder.step(step)
     return [*chunks, *encoder.end()]
 

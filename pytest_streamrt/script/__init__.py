@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pytest_streamrt.script import parts
+    from pytest_streamrt.script import faults, parts
     from pytest_streamrt.script.build import Script
 
 __all__ = ["script"]
@@ -19,13 +19,18 @@ class _ScriptDoor:
     """The callable `script`. Each part is also an attribute of it: ``script.tool_call(…)``."""
 
     if TYPE_CHECKING:
+        corrupt = staticmethod(faults.corrupt)
         disconnect = staticmethod(parts.disconnect)
+        duplicate = staticmethod(faults.duplicate)
         error = staticmethod(parts.error)
+        http = staticmethod(faults.http)
+        misbehave = staticmethod(faults.misbehave)
         pause = staticmethod(parts.pause)
         reasoning = staticmethod(parts.reasoning)
         refusal = staticmethod(parts.refusal)
         stall = staticmethod(parts.stall)
         tool_call = staticmethod(parts.tool_call)
+        truncate = staticmethod(faults.truncate)
         usage = staticmethod(parts.usage)
 
     def __call__(
@@ -56,11 +61,12 @@ class _ScriptDoor:
         return build(parts, every=every, ttft=ttft, tps=tps, jitter=jitter, seed=seed)
 
     def __getattr__(self, name: str) -> Any:
-        from pytest_streamrt.script import parts
+        from pytest_streamrt.script import faults, parts
 
-        if name in parts.MAKERS:
-            return getattr(parts, name)
-        msg = f"script has no part {name!r}; it has {', '.join(parts.MAKERS)}"
+        for home in (parts, faults):
+            if name in home.MAKERS:
+                return getattr(home, name)
+        msg = f"script has no part {name!r}; it has {', '.join((*parts.MAKERS, *faults.MAKERS))}"
         raise AttributeError(msg)
 
     def __repr__(self) -> str:

@@ -96,10 +96,12 @@ class Pause(Part):
 class Fault(Part):
     """Base of what goes wrong with a stream; most of it breaks the stream off.
 
-    `after` and `exchange` say where, for a fault that is laid over a recording. In a script a fault stands where it is.
+    `after` and `exchange` say where, for a fault that is laid over a recording. In a script a fault stands where it is, or
+    strikes after so many bytes of the body: `byte`.
     """
 
     ends = True
+    byte: int | None = field(default=None, repr=False)
     after: int | None = field(default=None, repr=False)
     exchange: int | None = field(default=None, repr=False)
 
@@ -120,6 +122,7 @@ class ErrorPart(Fault):
 
     code: int | str
     message: str
+    retry_after: float | None = field(default=None, kw_only=True)
 
 
 def reasoning(
@@ -204,21 +207,27 @@ def pause(seconds: float) -> Pause:
 
 
 # For faults over a recording: `after`, how many of its deltas come before; `exchange`, the number of the recorded exchange,
-# from 1 on. See `pytest_streamrt.cassette.faults`.
+# from 1 on. See `pytest_streamrt.cassette.faults`. In a script: `byte`, after how many bytes of the body it strikes, instead
+# of where it stands.
 
 
-def stall(*, after: int | None = None, exchange: int | None = None) -> Stall:
+def stall(*, byte: int | None = None, after: int | None = None, exchange: int | None = None) -> Stall:
     """The stream stays open and says nothing more: whoever waits for it waits until it gives up."""
-    return Stall(**_where("stall", after, exchange))
+    return Stall(**where_of("stall", after, exchange, byte))
 
 
-def disconnect(*, after: int | None = None, exchange: int | None = None) -> Disconnect:
+def disconnect(*, byte: int | None = None, after: int | None = None, exchange: int | None = None) -> Disconnect:
     """The connection breaks here."""
-    return Disconnect(**_where("disconnect", after, exchange))
+    return Disconnect(**where_of("disconnect", after, exchange, byte))
 
 
 def error(
-    status_or_code: int | str, message: str = "", *, after: int | None = None, exchange: int | None = None
+    status_or_code: int | str,
+    message: str = "",
+    *,
+    retry_after: float | None = None,
+    after: int | None = None,
+    exchange: int | None = None,
 ) -> ErrorPart:
     """The provider reports an error.
 
@@ -226,11 +235,14 @@ def error(
         status_or_code: an HTTP status, such as 429, where the script has said nothing yet; else a code of the
             provider's, such as "server_error".
         message: what the provider says about it.
+        retry_after: seconds after which to try again, for the header of that name.
         after: over a recording, how many deltas come before it.
         exchange: over a recording, the number of the exchange, from 1 on.
     """
-    where = _where("error", after, exchange)
-    return ErrorPart(status_or_code, message or f"scripted error {status_or_code}", **where)
+    if retry_after is not None:
+        require_time("error: retry_after", retry_after)
+    where = where_of("error", after, exchange)
+    return ErrorPart(status_or_code, message or f"scripted error {status_or_code}", retry_after=retry_after, **where)
 
 
 def require_time(what: str, seconds: object) -> None:
@@ -241,13 +253,13 @@ def require_time(what: str, seconds: object) -> None:
     raise ScriptError(msg)
 
 
-def _where(what: str, after: int | None, exchange: int | None) -> dict[str, int | None]:
-    """Where a fault over a recording strikes, checked."""
-    for name, value, least in (("after", after, 0), ("exchange", exchange, 1)):
+def where_of(what: str, after: int | None, exchange: int | None, byte: int | None = None) -> dict[str, Any]:
+    """Where a fault strikes, over a recording or in a script, checked."""
+    for name, value, least in (("after", after, 0), ("exchange", exchange, 1), ("byte", byte, 0)):
         if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < least):
             msg = f"{what}: {name}={value!r} is no whole number from {least} on"
             raise ScriptError(msg)
-    return {"after": after, "exchange": exchange}
+    return {"after": after, "exchange": exchange, "byte": byte}
 
 
 def _pieces(what: str, pieces: tuple[str, ...]) -> tuple[str, ...]:
