@@ -233,7 +233,9 @@ class Cassette:
         found = self._take(asked)
         if found is not None:
             speed = self._speed()
-            exchange = self._begin_exchange(request, asked.body, instant=speed is None)
+            # Where a whole exchange took no time, nobody measured it: it was converted, or written by hand.
+            untimed = speed is None or found.end_at == found.at
+            exchange = self._begin_exchange(request, asked.body, instant=untimed)
             name = f"the recording of {asked.method} {asked.url} in {self.path}"
             chunks = self._chunks(found)
             return Playback(library, transport, request, found, chunks, speed=speed, exchange=exchange, name=name)
