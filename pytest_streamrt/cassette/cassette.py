@@ -291,7 +291,12 @@ class Cassette:
     def _recorded(self, library: ModuleType, response: Any, recording: Recording, *, is_async: bool) -> Any:
         headers = tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in response.headers.raw)
         recording.opened(response.status_code, headers)
-        response.stream = tee(library, response.stream, recording, is_async=is_async)
+        stream = tee(library, response.stream, recording, is_async=is_async)
+        if response.is_stream_consumed:  # a transport that is no network has had the whole body from the first
+            return library.Response(
+                response.status_code, headers=response.headers.raw, stream=stream, extensions=response.extensions
+            )
+        response.stream = stream
         return response
 
     def _miss(self, asked: Asked) -> CassetteMiss:

@@ -101,6 +101,7 @@ def use_cassette(
         rechunk=rechunk,
         transcript=transcript,
         record_errors=record_errors,
+        faults=faults,
         verify=verify,
     ) as cassette:
         yield cassette
@@ -116,6 +117,7 @@ def use_config(
     rechunk: Cut,
     transcript: Transcript | None,
     record_errors: bool,
+    faults: Sequence[Fault],
     verify: bool,
 ) -> Iterator[Cassette]:
     """`use_cassette`, with options that have been read already."""
