@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import assert_type
+from typing import Any, assert_type
 
 import httpx2
 
@@ -32,6 +32,7 @@ from pytest_streamrt import (
     use_cassette,
     virtual_time,
 )
+from pytest_streamrt.edge import growing_json, sse_json
 from pytest_streamrt.events import Event, Fold, ModelMessage, TextDelta, ToolCall
 from pytest_streamrt.providers import decode, encode
 from pytest_streamrt.transcript import Leak
@@ -106,6 +107,8 @@ async def edge(response: httpx2.Response, client: httpx2.AsyncClient, transcript
     assert_type(check.arrived.events, list[ServerSentEvent])
     async with assert_streams(response, resume=lambda last: client.stream("GET", "/", headers={"Last-Event-ID": last})):
         await response.aread()
+    transcript.record(response.aiter_lines(), source="browser", decode=sse_json(kinds={"part": "text"}))
+    assert_type(growing_json(transcript.of("browser"), tool="x"), list[tuple[float, Any]])
 
 
 def pure() -> None:

@@ -110,7 +110,9 @@ class _ByFunction:
                 yield from self._rest.push(each)
 
     def end(self) -> Iterable[Event] | None:
-        return self._rest.end()
+        end = getattr(self._function, "end", None)  # one that keeps state may have more to say, or miss the end
+        added = self._rest.end()
+        return added if added is None or not callable(end) else [*added, *end()]
 
 
 class DecodeFailed(Exception):
