@@ -1,0 +1,95 @@
+"""Reads what the commands are given: a cassette, or a transcript as JSON Lines. What it says is made fit for a terminal."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import click
+
+from pytest_streamrt.cassette.format import Interaction, load_cassette
+from pytest_streamrt.cassette.retold import retold
+from pytest_streamrt.events import Event
+from pytest_streamrt.events.codec import event_adapter
+
+__all__ = ["Recorded", "read", "visible"]
+
+_CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+_SHOWN: Final = 60  # characters of a damaged line that are quoted
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """What a file holds.
+
+    Attributes:
+        path: the file.
+        logged: its events, in order, each with who numbered it.
+        interactions: its HTTP exchanges, where it is a cassette; None where it is a transcript.
+    """
+
+    path: Path
+    logged: Sequence[tuple[object, Event]]
+    interactions: Sequence[Interaction] | None
+
+    @property
+    def events(self) -> list[Event]:
+        """Its events, in order."""
+        return [event for _, event in self.logged]
+
+    def of(self, sources: Sequence[str]) -> list[tuple[object, Event]]:
+        """The events of those sources, or all where none is named.
+
+        Raises:
+            click.BadParameter: there is no such source.
+        """
+        there = dict.fromkeys(event.source for event in self.events)
+        for name in sources:
+            if name not in there:
+                raise click.BadParameter(f"{self.path} has no source {name!r}; it has: {', '.join(there) or 'none'}")
+        return [(origin, event) for origin, event in self.logged if not sources or event.source in sources]
+
+
+def read(path: Path) -> Recorded:
+    """Read a file.
+
+    Raises:
+        CassetteError: it is a damaged cassette.
+        click.ClickException: it is neither a cassette nor a transcript, and why.
+    """
+    try:
+        data = path.read_bytes().removeprefix(b"\xef\xbb\xbf")
+    except OSError as error:
+        raise click.ClickException(f"{path} cannot be read: {error.strerror or error}") from None
+    first = data.lstrip()[:200].split(b"\n", 1)[0]
+    if b'"cassette"' in first or not first:
+        interactions = load_cassette(path)
+        return Recorded(path, retold(interactions).logged, interactions)
+    events: list[Event] = []
+    for number, line in enumerate(data.splitlines(), start=1):
+        if line.strip():
+            events.append(_event(path, number, line))
+    origin = object()
+    return Recorded(path, [(origin, event) for event in events], None)
+
+
+def _event(path: Path, number: int, line: bytes) -> Event:
+    try:
+        event: Event = event_adapter().validate_json(line)
+    except ValueError as error:
+        first = str(error).splitlines()
+        why = " ".join(first[1:3]).strip() if len(first) > 1 else str(error)
+        quoted = repr(line[:_SHOWN].decode(errors="replace"))
+        raise click.ClickException(
+            f"{path} is no cassette (its first line does not say so), and line {number} is no event of a transcript: "
+            f"{quoted} ({why}). A transcript is written with pytest_streamrt.events.to_json(transcript.events)"
+        ) from None
+    return event
+
+
+def visible(text: str) -> str:
+    """A text that cannot steer a terminal: control characters and those that change its direction are written out."""
+    return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), text)

@@ -1,0 +1,126 @@
+"""`streamrt show`: a cassette or a transcript in each of its forms."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from pytest_streamrt.cli.demo import cassette as demo
+from pytest_streamrt.events import TextDelta, from_json, to_json
+from tests.cli.recordings import chat, run
+from tests.report.scenes import room
+
+__all__ = ["run"]
+
+
+def test_marbles_are_the_default(run, tmp_path):
+    result = run("show", chat(tmp_path, "Hel", "lo"))
+
+    assert result.exit_code == 0
+    assert result.stdout.startswith("t            0 ")
+    assert "text.delta 'Hel'" in result.stdout
+    assert "inference.completed (stop)" in result.stdout
+
+
+def test_a_table_has_a_line_for_each_event_with_its_time(run, tmp_path):
+    lines = run("show", "--as", "table", chat(tmp_path, "Hel", "lo", first=0.5, every=0.25)).stdout.splitlines()
+
+    assert "  0.750000000  openai.chat  text.delta 'Hel'" in lines
+    assert "  1.000000000  openai.chat  text.delta 'lo'" in lines
+    assert lines[-1].endswith("exchange.closed (complete, 0 chunks unread)")
+
+
+def test_raw_is_what_came_over_the_wire(run, tmp_path):
+    lines = run("show", "--as", "raw", chat(tmp_path, "Hel")).stdout.splitlines()
+
+    assert lines[0].startswith("     0.000000  #1 > POST https://api.example/v1/chat/completions ")
+    assert json.loads(lines[2].split(" < ", 1)[1]) == frame_of("Hel")
+    assert lines[-1] == "     0.400000  #1 . complete"
+
+
+def frame_of(word):
+    from tests.cli.recordings import frame
+
+    return frame(word)
+
+
+def test_json_is_a_transcript_that_can_be_shown_again(run, tmp_path):
+    path = tmp_path / "transcript.jsonl"
+    shown = run("show", "--json", chat(tmp_path, "Hel", "lo")).stdout
+    path.write_text(shown)
+
+    assert [e.text for e in from_json(shown.encode()) if isinstance(e, TextDelta)] == ["Hel", "lo"]
+    assert run("show", "--as", "json", path).stdout == shown
+    assert "text.delta 'Hel'" in run("show", path).stdout
+
+
+def test_a_transcript_of_a_room_is_shown_source_by_source(run, tmp_path):
+    path = tmp_path / "room.jsonl"
+    path.write_bytes(to_json(room().events))
+
+    lines = run("show", "--as", "table", "--source", "planner", path).stdout.splitlines()
+
+    assert all("  planner  " in line for line in lines)
+    assert any("inference.aborted by 'reviewer'" in line for line in lines)
+
+
+def test_a_page_is_written_to_a_file(run, tmp_path):
+    page = tmp_path / "page.html"
+    result = run("show", "--as", "html", "-o", page, demo())
+
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert page.read_text().startswith("<!doctype html>")
+
+
+def test_what_is_shown_cannot_steer_the_terminal(run, tmp_path):
+    evil = "\x1b]0;owned\x07\x1b[2J\u202eback"
+    for form in ("marbles", "table", "raw", "json"):
+        assert "\x1b" not in run("show", "--as", form, chat(tmp_path, evil)).stdout
+
+
+def test_secrets_of_the_environment_are_not_shown(run, tmp_path, monkeypatch):
+    secret = "sk-live-0123456789-ABCDEF"
+    path = chat(tmp_path, f"the key is {secret}")
+    monkeypatch.setenv("MY_API_KEY", secret)
+
+    for form in ("marbles", "table", "raw", "json", "html"):
+        assert secret not in run("show", "--as", form, path).stdout
+
+
+def test_colours_are_for_terminals(run, tmp_path):
+    path = chat(tmp_path, "Hel")
+
+    assert "\x1b[" not in run("show", "--as", "table", path).stdout
+    assert "\x1b[" in run("show", "--as", "table", path, color=True).stdout
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"", "the file is empty"),
+        (b'{"cassette": "pytest-streamrt", "version": 99}\n', "version 99"),
+        (b'{"cassette": "pytest-streamrt", "version": 1}\n{"id"', "cut short"),
+        (b'{"type": "no.such.event"}\n', "line 1 is no event of a transcript"),
+        (b"\xff\xfe\x00", "line 1 is no event of a transcript"),
+    ],
+)
+def test_a_file_that_is_neither_is_said_without_a_traceback(content, says, run, tmp_path):
+    path = tmp_path / "file.jsonl"
+    path.write_bytes(content)
+    for command in (["show", path], ["play", path], ["diff", path, path]):
+        result = run(*command)
+
+        assert result.exit_code == 1
+        assert result.stderr.startswith("Error: ")
+        assert says in result.stderr
+
+
+def test_wrong_use_exits_with_2(run, tmp_path):
+    path = chat(tmp_path, "Hel")
+    for arguments in (
+        ["show", tmp_path / "none"],
+        ["show", "--source", "nobody", path],
+        ["show", "--frame", "0", path],
+    ):
+        assert run(*arguments).exit_code == 2
