@@ -30,6 +30,7 @@ from pytest_streamrt.script.build import Script, Step
 from pytest_streamrt.script.parts import (
     Disconnect,
     ErrorPart,
+    Pause,
     ReasoningPart,
     RefusalPart,
     Stall,
@@ -114,7 +115,8 @@ class FakeModel:
             await sleep_until(due)
             if isinstance(step.part, Stall):
                 await anyio.sleep_forever()
-            if step.piece is not None:
+            if not isinstance(step.part, Pause):
+                # Whoever decides on a delta acts before anything else is said, and before what breaks the stream off.
                 await turn()
             for event in player.events(step):
                 yield event

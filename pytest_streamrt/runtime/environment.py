@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import traceback
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -141,10 +142,13 @@ class Environment:
     async def _close(self, error: BaseException | None) -> None:
         """End what still runs, and every task of the room; `error` is what it is left by, and is for the caller to raise."""
         self._state = "closed"
+        if isinstance(error, anyio.get_cancelled_exc_class()) and anyio.current_effective_deadline() == -math.inf:
+            self._abort_all()
         for inference in self.inferences.values():
             inference._abort_now("the environment was left by an exception", "environment")
         for mailbox in self._attending:
             mailbox.close(self._seq, discard=True)
+        self._present.clear()
         self._listening.clear()
         self._can_fill.clear()
         if error is not None:
@@ -173,6 +177,14 @@ class Environment:
             if error is not None:
                 for failure in self._failures:
                     error.add_note(f"before that, a participant failed: {failure!r}")
+
+    def _abort_all(self) -> None:
+        """A scope around the room was cancelled: end what runs, in the order in which it began.
+
+        Whoever learns of it first does that for all. In what order tasks are told differs between asyncio and trio.
+        """
+        for inference in self.inferences.values():
+            inference._abort_now("cancelled", "scope")
 
     async def join(self, participant: Participant) -> None:
         """Let somebody in. It hears everything from its own `participant.joined` on.

@@ -183,7 +183,8 @@ class Inference:
                     await self._draw()
         finally:
             # Still running means that something around it was cancelled: the room's scope, or the test.
-            self._abort_now("cancelled", "scope")
+            if self._outcome is None:
+                self._environment._abort_all()
             self._timer.cancel()
             try:
                 await self._calls.stopped()

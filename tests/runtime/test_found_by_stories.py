@@ -1,0 +1,69 @@
+"""What random stories have found (`test_laws_hold`): a small test for each."""
+
+from __future__ import annotations
+
+import anyio
+import anyio.lowlevel
+import pytest
+
+from pytest_streamrt import Agent, FakeModel, Observer, disconnect, error, script, stall, usage
+
+pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time]
+
+
+async def test_a_handler_that_fails_because_the_room_is_being_left(environment, transcript):
+    """It used to end the room with an error of its own, in place of what the room was left by."""
+
+    class Late(Observer):
+        async def on_external_event(self, source, event):
+            try:
+                await anyio.sleep_forever()
+            finally:
+                raise LookupError("too late")
+
+    agent = Agent("agent", FakeModel(script("x", stall(), every=1)))
+    with pytest.raises(ValueError, match="enough") as caught:
+        async with environment(agent, Late("late")):
+            agent.infer()
+            await anyio.sleep(2)
+            raise ValueError("enough")
+
+    assert caught.value.__notes__ == ["before that, a participant failed: LookupError('too late')"]
+    transcript.expect("agent").text("x").aborted(by="environment").nothing_more()
+
+
+async def test_a_cancelled_scope_around_a_room_ends_all_in_the_order_in_which_they_began(environment, transcript):
+    """Tasks are told in different orders by asyncio and trio, and the reasons differed with who was told first."""
+    agents = [Agent(f"agent {i}", FakeModel(script(stall()), script(stall()))) for i in range(3)]
+    with anyio.move_on_after(1):
+        async with environment(*agents):
+            for agent in (*agents, *reversed(agents)):
+                agent.infer()
+            await anyio.sleep_forever()
+
+    ends = [event for event in transcript.events if event.type == "inference.aborted"]
+    assert [event.inference for event in ends] == [
+        f"agent {i}/{n}" for n, i in ((1, 0), (1, 1), (1, 2), (2, 2), (2, 1), (2, 0))
+    ]
+    assert {(event.by, event.reason) for event in ends} == {("scope", "cancelled")}
+
+
+@pytest.mark.parametrize(
+    "what", [disconnect(), error("server_error"), usage(1, 2)], ids=lambda part: type(part).__name__
+)
+async def test_who_decides_on_a_delta_acts_before_what_is_no_delta(what, environment, transcript):
+    """A scripted model took its turn before deltas and the end alone; a fault came before anybody could act."""
+
+    class Slow(Observer):
+        async def on_external_event(self, source, event):
+            if event.type == "text.delta":
+                for _ in range(7):
+                    await anyio.lowlevel.checkpoint()
+                await self.abort(event.inference, "enough")
+
+    agent = Agent("agent", FakeModel(script("x", what)))
+    async with environment(agent, Slow("slow")):
+        await agent.infer()
+
+    transcript.expect("agent").text("x").aborted(by="slow", reason="enough").nothing_more()
+    assert not [event for event in transcript.events if event.type == "usage"]

@@ -1,0 +1,108 @@
+"""Whoever is in a room, whatever they say, do and break: the laws hold.
+
+1 to 8 and 11 are checked on each story's transcript; 9 and 10 compare two tellings of a story. Search longer, with other
+stories each time: ``STREAMRT_EXAMPLES=170 pytest tests/runtime/test_laws_hold.py`` is 10,000 and more.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pytest_streamrt import Inbox, Observer
+from pytest_streamrt.events import TERMINALS, from_json, to_json
+from tests.runtime.scenario import scenarios
+from tests.runtime.story import Boom, play
+from tests.strategies import examples
+
+BACKENDS = ("asyncio", "trio")
+
+
+def check(story):
+    """The laws, and that what is asked of an inference agrees with what is on the record of it."""
+    assert not story.transcript.assert_lawful().broken
+    events = story.transcript.events
+    ends = {e.inference: e for e in events if e.type in TERMINALS}
+    assert set(ends) == set(story.room.inferences)
+    for id, inference in story.room.inferences.items():
+        assert ends[id].type == f"inference.{inference.status}"
+        assert getattr(ends[id], "partial", inference.text) == inference.text
+    assert from_json(to_json(events)) == list(events)
+    # Everybody is free to go to another room.
+    assert all(each._environment is None for each in story.cast)
+
+
+@given(scenario=scenarios)
+@examples(60)
+def test_the_laws_hold_and_asyncio_and_trio_tell_the_same_story(scenario):
+    """Law 10: to the byte."""
+    asyncio, trio = (play(scenario, backend) for backend in BACKENDS)
+
+    check(asyncio)
+    check(trio)
+    assert to_json(asyncio.transcript.events) == to_json(trio.transcript.events)
+    assert asyncio.raised == trio.raised
+
+
+@given(scenario=scenarios, backend=st.sampled_from(BACKENDS))
+@examples(15)
+def test_a_story_is_the_same_each_time_it_is_told(scenario, backend):
+    """Law 10 again: nothing hangs on addresses, hashes, or what ran before."""
+    first, second = (play(scenario, backend) for _ in range(2))
+
+    assert to_json(first.transcript.events) == to_json(second.transcript.events)
+
+
+class Guest(Observer):
+    """Somebody who listens, and raises at its nth event, or never."""
+
+    def __init__(self, inbox, nth):
+        super().__init__("guest", inbox)
+        self.left_to_hear = nth
+
+    async def on_external_event(self, source, event):
+        self.left_to_hear -= 1
+        if self.left_to_hear == 0:
+            raise Boom
+
+
+def indifferent(scenario):
+    """The same story, where no stream waits for anybody, and nobody acts on who comes and goes, or waits for all.
+
+    That somebody has failed is an event like any other: it fills inboxes, and whoever wants to can act on it.
+    """
+    return replace(scenario, members=tuple(map(_indifferent, scenario.members)))
+
+
+def _indifferent(member):
+    rules = (
+        replace(rule, does=tuple(step for step in rule.does if step.verb != "settled"))
+        for rule in member.rules
+        if not rule.on.startswith("participant.")
+    )
+    return replace(member, inbox=Inbox.unbounded(), rules=tuple(rules))
+
+
+def told_by_others(story):
+    """What the others in the story did, by their own numbers, and why."""
+    events = [e for e in story.transcript.events if e.source != "guest" and getattr(e, "participant", None) != "guest"]
+    number = {event.seq: n for n, event in enumerate(events) if event.seq}
+    told = [replace(event, seq=0, cause=number.get(event.cause)) for event in events]
+    # A traceback ends with the event that was being handled, with its number.
+    return [replace(event, traceback="") if event.type == "participant.failed" else event for event in told]
+
+
+no_brakes = st.sampled_from([Inbox.unbounded(), Inbox.drop_oldest(1), Inbox.drop_oldest(2)])
+"""Inboxes that no stream waits for: where streams have waited for somebody, they no longer do so when he has failed."""
+
+
+@given(scenario=scenarios.map(indifferent), inbox=no_brakes, nth=st.integers(1, 20), backend=st.sampled_from(BACKENDS))
+@examples(40)
+def test_who_fails_changes_nobody_elses_story(scenario, inbox, nth, backend):
+    """Law 9."""
+    calm, failing = (play(scenario, backend, Guest(inbox, n)) for n in (0, nth))
+
+    check(failing)
+    assert told_by_others(calm) == told_by_others(failing)
