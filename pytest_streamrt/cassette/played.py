@@ -41,6 +41,7 @@ class Played(ABC):
         transport: its transport, whose connections this uses; None where there is no telling which it is.
         request: its request.
         exchange: where the transcript takes it down.
+        answers_as: the library that the response is of, where somebody between asks for another than the client's.
         hold: what an async client has to wait for before the head, and before each chunk, comes.
     """
 
@@ -51,9 +52,11 @@ class Played(ABC):
         request: Any,
         *,
         exchange: Exchange | None,
+        answers_as: ModuleType | None = None,
         hold: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self._library = library
+        self._answers_as = answers_as or library
         self._request = request
         self._exchange = exchange
         self._hold = hold
@@ -183,14 +186,15 @@ class Played(ABC):
             status = 0
         if self._exchange is not None:
             self._exchange.opened(status, self.headers)
-        sync_kind, async_kind = _bodies(self._library)
+        sync_kind, async_kind = _bodies(self._answers_as)
         headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in self.headers]
-        return self._library.Response(
+        request = self._request if self._answers_as is self._library else None
+        return self._answers_as.Response(
             status,
             headers=headers,
             stream=(async_kind if is_async else sync_kind)(self),
             extensions={"http_version": b"HTTP/1.1"},
-            request=self._request,
+            request=request,
         )
 
     def deliver(self) -> bytes:

@@ -5,21 +5,24 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from contextvars import ContextVar
+from dataclasses import dataclass, replace
 from types import ModuleType
-from typing import Any
+from typing import Any, Final
 
 from pytest_streamrt import wire
 from pytest_streamrt.cassette.keys import placeholder_keys
 from pytest_streamrt.cassette.played import Played
 from pytest_streamrt.cassette.seam import intercept
 from pytest_streamrt.cassette.tee import live, live_blocking, tee
+from pytest_streamrt.clock.current import asyncio_loop_here, in_trio
 from pytest_streamrt.clock.tasks import where_called
 from pytest_streamrt.errors import ProviderMiss, ScriptError
 from pytest_streamrt.fake.calls import ProviderCall
 from pytest_streamrt.fake.emissions import Emissions
 from pytest_streamrt.fake.local import is_telemetry, models_answer
 from pytest_streamrt.fake.performance import Performance, check_playable, json_answer, perform
+from pytest_streamrt.fake.respx_bridge import register_httpcore2, serves
 from pytest_streamrt.providers import DIALECTS, Quirks, detect
 from pytest_streamrt.runtime.acting import acting
 from pytest_streamrt.script.build import Script
@@ -57,6 +60,7 @@ class FakeProvider:
         """Each time it was asked for an answer, in order."""
         self._scripts: deque[Script] = deque()
         self._function: Callable[[ProviderCall], Script] | None = None
+        self._router: Any = None
         self._emissions = Emissions()
         self._rechunk = rechunk
         self._quirks = quirks or Quirks()
@@ -91,6 +95,50 @@ class FakeProvider:
         self._function = None
         self._emissions = Emissions()
 
+    def mount(self, respx_mock: Any) -> None:
+        """Answer through that router of respx, instead of before it: as its last route, for what the others let by.
+
+        A router made with ``using="httpcore2"`` serves httpx2; this project teaches respx to, where it cannot yet. From then
+        on, what neither the provider nor another route answers is for the router to refuse.
+
+        Args:
+            respx_mock: respx's fixture of that name, or what ``respx.mock`` gives, started or not.
+        """
+        register_httpcore2()
+        self._router = respx_mock
+        respx_mock.route(name="fake_provider").mock(side_effect=self._as_route)
+        if respx_mock.Mocker is None and respx_mock.using is not None:
+            respx_mock.start()  # it was, before there was a mocker of that name
+
+    def _as_route(self, request: Any) -> Any:
+        """The side effect of the route: a response of httpx's, as respx will have it, or None where others are to answer.
+
+        An async client is given the promise of one.
+        """
+        import httpx
+
+        asking = _asking.get()
+        if asking is None:  # respx stands before the transports, with using="httpx"
+            is_async = in_trio() or asyncio_loop_here() is not None
+            asking = _Asking(httpx, None, request, is_async=is_async)
+        asked = asking.request
+        if is_telemetry(asked):
+            return httpx.Response(204)
+        if detect(asked.method, str(asked.url)) is None and models_answer(asked) is None:
+            return None
+        played = self._play(asking.library, asking.transport, asked, request.content, answers_as=httpx)
+        return played.respond_async() if asking.is_async else played.respond()
+
+    @staticmethod
+    @contextmanager
+    def _on_its_way(asking: _Asking) -> Iterator[None]:
+        """While it is forwarded, the request can be seen from further down."""
+        token = _asking.set(asking)
+        try:
+            yield
+        finally:
+            _asking.reset(token)
+
     async def emitted(self, n: int) -> None:
         """Wait until clients have been given n deltas, over all calls; with 0, until the first request has arrived.
 
@@ -116,6 +164,9 @@ class FakeProvider:
 
     def handle(self, library: ModuleType, transport: Any, request: Any, forward: Callable[[], Any]) -> Any:
         """Answer a request of a sync client."""
+        if self._router is not None and serves(self._router, library):
+            with self._on_its_way(_Asking(library, transport, request, is_async=False)):
+                return forward()
         if self._ignores(request):
             with live_blocking():
                 response = forward()
@@ -130,6 +181,9 @@ class FakeProvider:
         self, library: ModuleType, transport: Any, request: Any, forward: Callable[[], Awaitable[Any]]
     ) -> Any:
         """Answer a request of an async client."""
+        if self._router is not None and serves(self._router, library):
+            with self._on_its_way(_Asking(library, transport, request, is_async=True)):
+                return await forward()
         if self._ignores(request):
             with live():
                 response = await forward()
@@ -143,7 +197,9 @@ class FakeProvider:
     def _ignores(self, request: Any) -> bool:
         return request.url.host in self._ignore_hosts
 
-    def _play(self, library: ModuleType, transport: Any, request: Any, body: bytes) -> _PlayedScript:
+    def _play(
+        self, library: ModuleType, transport: Any, request: Any, body: bytes, answers_as: ModuleType | None = None
+    ) -> _PlayedScript:
         """What answers that request."""
         method, url = request.method, str(request.url)
         dialect = detect(method, url)
@@ -164,7 +220,9 @@ class FakeProvider:
         if call is not None:
             call.exchange = exchange
             self._emissions.add(0)
-        return _PlayedScript(library, transport, request, performance, exchange, call, self._emissions)
+        return _PlayedScript(
+            library, transport, request, performance, exchange, call, self._emissions, answers_as=answers_as
+        )
 
     def _perform(self, call: ProviderCall) -> Performance:
         if self._scripts:
@@ -258,6 +316,19 @@ def fake_provider_context(
         raise ScriptError(problem)
 
 
+@dataclass(frozen=True)
+class _Asking:
+    """A request that is being forwarded."""
+
+    library: ModuleType
+    transport: Any
+    request: Any
+    is_async: bool
+
+
+_asking: Final[ContextVar[_Asking | None]] = ContextVar("pytest_streamrt.asking", default=None)
+
+
 class _PlayedScript(Played):
     """One playing of a script to one request."""
 
@@ -270,8 +341,10 @@ class _PlayedScript(Played):
         exchange: Exchange,
         call: ProviderCall | None,
         emissions: Emissions,
+        *,
+        answers_as: ModuleType | None,
     ) -> None:
-        super().__init__(library, transport, request, exchange=exchange, hold=emissions.hold)
+        super().__init__(library, transport, request, exchange=exchange, answers_as=answers_as, hold=emissions.hold)
         self._performance = performance
         self._deltas_out = performance.deltas_out()
         self._call = call

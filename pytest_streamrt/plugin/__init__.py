@@ -67,6 +67,10 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         from pytest_streamrt.plugin.network import guard_network
 
         guard_network(item)
+    if {"fake_provider", "respx_mock"} <= set(getattr(item, "fixturenames", ())):
+        from pytest_streamrt.fake.respx_bridge import register_httpcore2
+
+        register_httpcore2()
     if item.get_closest_marker("streamrt") is not None and not marker_is_the_providers(item):
         from pytest_streamrt.plugin.cassettes import cassette_first
 
