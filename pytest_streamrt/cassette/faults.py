@@ -17,6 +17,8 @@ from pytest_streamrt.errors import CassetteError, StreamError
 from pytest_streamrt.events.order import DELTAS
 from pytest_streamrt.providers import detect, dialect
 from pytest_streamrt.providers.refusals import error_body
+from pytest_streamrt.providers.wire_faults import damaged
+from pytest_streamrt.script.faults import Corrupt, Duplicate, Truncate
 from pytest_streamrt.script.parts import Disconnect, ErrorPart, Fault, Stall
 from pytest_streamrt.transcript.answer import Answer
 from pytest_streamrt.wire import rechunk
@@ -27,6 +29,7 @@ __all__ = ["Overlaid", "lay_over"]
 # and in one whose length is.
 _ERROR: Final = "RemoteProtocolError"
 _NO_RESPONSE: Final = "Server disconnected without sending a response."
+_NAMES: Final = "corrupt, disconnect, duplicate, error, stall and truncate"
 _BROKEN: Final = "peer closed connection without sending complete message body ({})"
 
 
@@ -52,12 +55,14 @@ class _Stream:
         dialect: what it speaks, or None.
         outs: of each delta, after how many bytes of the body it is out; of each chunk, where no dialect is spoken.
         begin: how many bytes come before the first delta.
+        ends: where in the body each event ends; each chunk, where it is no plain stream of a dialect.
     """
 
     interaction: Interaction
     dialect: str | None
     outs: Sequence[int]
     begin: int
+    ends: Sequence[int]
 
     @property
     def unit(self) -> str:
@@ -66,6 +71,11 @@ class _Stream:
 
     def offset(self, fault: Fault) -> int:
         """After how many bytes that fault strikes."""
+        if fault.byte is not None:
+            size = sum(len(chunk.data) for chunk in self.interaction.chunks)
+            if fault.byte > size:
+                raise CassetteError(f"{_show(fault)} never strikes: the recorded answer has {size} bytes")
+            return fault.byte
         after = fault.after or 0
         if after > len(self.outs):
             recorded = self.interaction
@@ -101,8 +111,8 @@ def lay_over(interactions: Sequence[Interaction], faults: Iterable[Fault] | Faul
         raise CassetteError(f"faults: give a list of them: faults=[{faults!r}]")
     by_exchange: dict[int, list[Fault]] = {}
     for fault in faults:
-        if not isinstance(fault, Fault):
-            msg = f"faults: {fault!r} is no fault; disconnect(after=5) is one, and so are {', '.join(_verbs())}"
+        if type(fault) not in _VERBS:
+            msg = f"faults: {fault!r} is no fault of a recording; disconnect(after=5) is one. There are {_NAMES}"
             raise CassetteError(msg)
         number = fault.exchange or _first_answer(interactions)
         if number > len(interactions):
@@ -160,9 +170,33 @@ def _stall(stream: _Stream, fault: Fault, offset: int) -> Interaction:
     return replace(stream.interaction, chunks=stream.until(offset), how="complete", end_at=NEVER, error=None)
 
 
+def _truncate(stream: _Stream, fault: Fault, offset: int) -> Interaction:
+    del fault
+    chunks = stream.until(offset)
+    end = _last(chunks, stream.interaction)
+    return _measured(replace(stream.interaction, chunks=chunks, how="complete", end_at=end, error=None))
+
+
+def _corrupt(stream: _Stream, fault: Fault, offset: int) -> Interaction:
+    assert isinstance(fault, Corrupt)
+    end = next((end for end in stream.ends if end > offset), None)
+    if end is None:
+        raise CassetteError(f"{_show(fault)} never strikes: no event comes after that")
+    body = _plain_body(stream, fault)
+    return _measured(_spliced(stream.interaction, offset, end, damaged(body[offset:end], fault.damage)))
+
+
+def _duplicate(stream: _Stream, fault: Fault, offset: int) -> Interaction:
+    if not offset:
+        raise CassetteError(f"{_show(fault)} never strikes: no event has come by then")
+    start = max((end for end in stream.ends if end < offset), default=0)
+    body = _plain_body(stream, fault)
+    return _measured(_spliced(stream.interaction, offset, offset, body[start:offset]))
+
+
 def _disconnect(stream: _Stream, fault: Fault, offset: int) -> Interaction:
     recorded = stream.interaction
-    if not fault.after:
+    if not fault.after and fault.byte is None:
         at = recorded.response_at if recorded.status is not None else recorded.end_at
         error = (_ERROR, _NO_RESPONSE)
         return replace(recorded, status=None, chunks=[], how="disconnected", end_at=at, error=error)
@@ -184,13 +218,15 @@ def _error(stream: _Stream, fault: Fault, offset: int) -> Interaction:
             )
             raise CassetteError(msg)
         body = error_body(fault.code, fault.message, stream.dialect or "")
-        headers = (("content-type", "application/json"), ("content-length", str(len(body))))
+        headers = [("content-type", "application/json"), ("content-length", str(len(body)))]
+        if fault.retry_after is not None:
+            headers.append(("retry-after", f"{fault.retry_after:g}"))
         at = recorded.response_at if recorded.status is not None else recorded.end_at
         return replace(
             recorded,
             status=fault.code,
             response_at=at,
-            response_headers=headers,
+            response_headers=tuple(headers),
             chunks=[RecordedChunk(at, body)],
             how="complete",
             end_at=at,
@@ -204,13 +240,16 @@ def _error(stream: _Stream, fault: Fault, offset: int) -> Interaction:
     chunks = stream.until(offset)
     end = _last(chunks, recorded)
     chunks += [RecordedChunk(end, frame) for frame in encoder.error(fault)]
-    return replace(recorded, chunks=chunks, how="complete", end_at=end, error=None)
+    return _measured(replace(recorded, chunks=chunks, how="complete", end_at=end, error=None))
 
 
 _VERBS: Final[Mapping[type[Fault], Callable[[_Stream, Fault, int], Interaction]]] = {
+    Corrupt: _corrupt,
     Disconnect: _disconnect,
+    Duplicate: _duplicate,
     ErrorPart: _error,
     Stall: _stall,
+    Truncate: _truncate,
 }
 
 
@@ -223,6 +262,7 @@ def _measure(interaction: Interaction) -> _Stream:
         answer = Answer(name, interaction.status, headers)
         pieces = chunks if _is_packed(interaction) else rechunk(chunks, "event")
         outs: list[int] = []
+        ends = list(accumulate(map(len, pieces)))
         begin = offset = 0
         for piece in pieces:
             try:
@@ -234,8 +274,39 @@ def _measure(interaction: Interaction) -> _Stream:
             offset += len(piece)
             outs += [offset] * deltas
         if outs:
-            return _Stream(interaction, name, outs, begin)
-    return _Stream(interaction, None, list(accumulate(map(len, chunks))), 0)
+            return _Stream(interaction, name, outs, begin, ends)
+    ends = list(accumulate(map(len, chunks)))
+    return _Stream(interaction, None, ends, 0, ends)
+
+
+def _plain_body(stream: _Stream, fault: Fault) -> bytes:
+    if _is_packed(stream.interaction):
+        raise CassetteError(f"{_show(fault)} cannot be done: the recorded body is packed")
+    return b"".join(chunk.data for chunk in stream.interaction.chunks)
+
+
+def _spliced(interaction: Interaction, start: int, end: int, new: bytes) -> Interaction:
+    """The exchange with these bytes of its body replaced, in the chunk in which the last of them came."""
+    chunks = []
+    offset = 0
+    for chunk in interaction.chunks:
+        size = len(chunk.data)
+        first, last = (min(max(place - offset, 0), size) for place in (start, end))
+        middle = new if offset < end <= offset + size else b""
+        data = chunk.data[:first] + middle + chunk.data[last:]
+        if data:
+            chunks.append(RecordedChunk(chunk.at, data))
+        offset += size
+    return replace(interaction, chunks=chunks)
+
+
+def _measured(interaction: Interaction) -> Interaction:
+    """The exchange, its headers saying how long the body now is, if they say it at all."""
+    size = str(sum(len(chunk.data) for chunk in interaction.chunks))
+    headers = [
+        (name, size if name.lower() == "content-length" else value) for name, value in interaction.response_headers
+    ]
+    return replace(interaction, response_headers=tuple(headers))
 
 
 def _last(chunks: Sequence[RecordedChunk], recorded: Interaction) -> int:
@@ -252,10 +323,6 @@ def _header(headers: Headers, name: str) -> str:
 
 def _show(fault: Fault) -> str:
     """The fault, and where it strikes, as far as that was said."""
-    places = (("after", fault.after), ("exchange", fault.exchange))
+    places = (("after", fault.after), ("byte", fault.byte), ("exchange", fault.exchange))
     where = ", ".join(f"{name}={value}" for name, value in places if value is not None)
     return f"faults: {fault!r} with {where}" if where else f"faults: {fault!r}"
-
-
-def _verbs() -> list[str]:
-    return [{"ErrorPart": "error"}.get(kind.__name__, kind.__name__.lower()) for kind in _VERBS]

@@ -8,7 +8,7 @@ from typing import Final
 from pytest_streamrt.cassette.cuts import cut_anew
 from pytest_streamrt.cassette.played import NEVER
 from pytest_streamrt.errors import ScriptError
-from pytest_streamrt.fake.wire_faults import broken_law, damaged, packed
+from pytest_streamrt.providers.wire_faults import broken_law, damaged, packed
 from pytest_streamrt.providers import Quirks, encode_whole
 from pytest_streamrt.providers import dialect as dialect_of
 from pytest_streamrt.providers.encoder import Encoder

@@ -19,11 +19,14 @@ from pytest_streamrt import (
     CassetteError,
     StreamError,
     Transcript,
+    corrupt,
     disconnect,
+    duplicate,
     error,
     script,
     stall,
     tool_call,
+    truncate,
     use_cassette,
     virtual_time,
 )
@@ -192,6 +195,53 @@ def test_so_it_does_instantly_and_for_a_sync_client(library, tmp_path):
         assert clock.now == 7
 
 
+async def test_a_truncated_answer_ends_in_good_order_without_the_last_word(path):
+    transcript = Transcript()
+    with virtual_time(), use_cassette(path, faults=[truncate(after=2)], transcript=transcript):
+        heard, _ = await ask()
+
+    assert heard == WORDS[:2]
+    transcript.expect("openai.chat").text("One two").failed(kind="transport").nothing_more()
+
+
+async def test_an_event_comes_twice_and_the_next_is_damaged(path):
+    with virtual_time() as clock, use_cassette(path, faults=[corrupt(after=3), duplicate(after=2)]):
+        heard, problem = await ask()
+
+        assert clock.now == pytest.approx(0.1 + 0.1 * (FIRST + 4))  # each at the time of the event that it comes with
+    assert heard == ["One", " two", " two", " three"]
+    assert isinstance(problem, ValueError | openai.APIError)
+
+
+@given(sizes=sizes, n=st.integers(1, len(WORDS)), damage=st.sampled_from(["json", "utf8"]))
+@examples(30)
+def test_only_the_event_that_is_meant_is_touched(sizes, n, damage):
+    frames = encode(script(*WORDS), "openai.chat")
+    recorded = recording("openai.chat", chunked(b"".join(frames), sizes))
+    after = FIRST + n  # frames up to that delta
+
+    twice, _ = lay_over([recorded], [duplicate(after=n), truncate(byte=len(b"".join(frames)))]).interactions
+    broken, _ = lay_over([recorded], [corrupt(damage, after=n), truncate(byte=len(b"".join(frames)))]).interactions
+
+    assert body_of(twice) == b"".join([*frames[:after], *frames[after - 1 :]])
+    assert body_of(broken).startswith(b"".join(frames[:after]))
+    assert body_of(broken).endswith(b"".join(frames[after + 1 :]))
+    assert body_of(broken) != body_of(recorded)
+    assert all(chunk.data for chunk in [*twice.chunks, *broken.chunks])
+    assert len(twice.chunks) == len(recorded.chunks)
+
+
+@pytest.mark.parametrize("fault", [disconnect(byte=40), truncate(byte=40), stall(byte=40)], ids=repr)
+def test_a_fault_can_strike_at_a_byte(fault):
+    recorded = recording("openai.chat", [chunk.encode() for chunk in CHUNKS])
+    recorded.response_headers = (*recorded.response_headers, ("content-length", "100000"))
+
+    struck, _ = lay_over([recorded], [fault]).interactions
+
+    assert body_of(struck) == "".join(CHUNKS).encode()[:40]
+    assert struck.response_headers[-1] == ("content-length", "40" if fault == truncate(byte=40) else "100000")
+
+
 async def test_a_fault_strikes_the_exchange_of_its_number(tmp_path):
     path = cassette(tmp_path, answered(*CHUNKS), answered(*CHUNKS), body=QUESTION)
     with use_cassette(path, faults=[error(500, exchange=2)]):
@@ -229,6 +279,10 @@ def test_the_cut_is_at_the_delta_however_the_body_was_chunked(name, said, sizes,
     assert body in [b"".join(frames[:i]) for i in range(len(frames) + 1)]  # whole frames
     assert deltas(body, name) == n
     assert [chunk.data for chunk in struck.chunks][:-1] == chunked(whole, sizes)[: len(struck.chunks) - 1]
+
+
+def body_of(interaction):
+    return b"".join(chunk.data for chunk in interaction.chunks)
 
 
 def deltas(body, name):
@@ -283,7 +337,12 @@ def test_where_no_dialect_is_spoken_chunks_are_counted():
         ),
         ([error(429, after=1)], "never strikes: 429 is an HTTP status, and by then the answer has begun"),
         ([stall(exchange=2)], r"Stall\(\) with exchange=2 never strikes: the cassette has 1 recorded exchanges"),
-        (["disconnect"], "'disconnect' is no fault; disconnect"),
+        (["disconnect"], "'disconnect' is no fault of a recording; disconnect"),
+        ([script.misbehave("two terminals")], r"Misbehave\(.*\) is no fault of a recording"),
+        ([truncate(byte=9999)], r"with byte=9999 never strikes: the recorded answer has \d+ bytes"),
+        ([duplicate(after=1), disconnect(), corrupt(after=9)], "after=9 never strikes"),
+        ([corrupt(after=3), disconnect(after=2)], "after=3 never strikes: a fault before it ends the answer"),
+        ([disconnect(after=2, exchange=3)], r"with after=2, exchange=3 never strikes"),
         (disconnect(), r"faults: give a list of them: faults=\[Disconnect\(\)\]"),
     ],
 )
