@@ -8,11 +8,11 @@ from typing import Final
 from pytest_streamrt.cassette.cuts import cut_anew
 from pytest_streamrt.cassette.played import NEVER
 from pytest_streamrt.errors import ScriptError
-from pytest_streamrt.providers.wire_faults import broken_law, damaged, packed
 from pytest_streamrt.providers import Quirks, encode_whole
 from pytest_streamrt.providers import dialect as dialect_of
 from pytest_streamrt.providers.encoder import Encoder
 from pytest_streamrt.providers.refusals import error_body
+from pytest_streamrt.providers.wire_faults import broken_law, damaged, packed
 from pytest_streamrt.script.build import Script
 from pytest_streamrt.script.faults import Corrupt, Duplicate, HttpPart, Misbehave, Truncate
 from pytest_streamrt.script.parts import Disconnect, ErrorPart, Fault, Stall

@@ -340,7 +340,7 @@ def test_where_no_dialect_is_spoken_chunks_are_counted():
         (["disconnect"], "'disconnect' is no fault of a recording; disconnect"),
         ([script.misbehave("two terminals")], r"Misbehave\(.*\) is no fault of a recording"),
         ([truncate(byte=9999)], r"with byte=9999 never strikes: the recorded answer has \d+ bytes"),
-        ([duplicate(after=1), disconnect(), corrupt(after=9)], "after=9 never strikes"),
+        ([duplicate(after=1), disconnect(after=2), corrupt(after=9)], "after=9 never strikes"),
         ([corrupt(after=3), disconnect(after=2)], "after=3 never strikes: a fault before it ends the answer"),
         ([disconnect(after=2, exchange=3)], r"with after=2, exchange=3 never strikes"),
         (disconnect(), r"faults: give a list of them: faults=\[Disconnect\(\)\]"),
