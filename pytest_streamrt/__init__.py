@@ -54,7 +54,21 @@ if TYPE_CHECKING:
     )
     from pytest_streamrt.script.build import Script
     from pytest_streamrt.script.faults import corrupt, duplicate, http, misbehave, truncate
-    from pytest_streamrt.script.parts import disconnect, error, pause, reasoning, refusal, stall, tool_call, usage
+    from pytest_streamrt.script.parts import (
+        choice,
+        citation,
+        disconnect,
+        error,
+        finish,
+        interleave,
+        pause,
+        reasoning,
+        refusal,
+        stall,
+        status,
+        tool_call,
+        usage,
+    )
     from pytest_streamrt.transcript import Transcript, hidden
 
 __version__ = "0.1.0"
@@ -103,7 +117,21 @@ _HOMES = {
     ),
     "script.build": ("Script",),
     "script.faults": ("corrupt", "duplicate", "http", "misbehave", "truncate"),
-    "script.parts": ("disconnect", "error", "pause", "reasoning", "refusal", "stall", "tool_call", "usage"),
+    "script.parts": (
+        "choice",
+        "citation",
+        "disconnect",
+        "error",
+        "finish",
+        "interleave",
+        "pause",
+        "reasoning",
+        "refusal",
+        "stall",
+        "status",
+        "tool_call",
+        "usage",
+    ),
     "transcript": ("Transcript", "hidden"),
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
@@ -152,14 +180,18 @@ __all__ = [
     "WouldDeadlock",
     "__version__",
     "assert_streams",
+    "choice",
+    "citation",
     "corrupt",
     "disconnect",
     "duplicate",
     "error",
     "fake_provider_context",
+    "finish",
     "fold",
     "hidden",
     "http",
+    "interleave",
     "misbehave",
     "no_task_leaks",
     "pause",
@@ -168,6 +200,7 @@ __all__ = [
     "report_progress",
     "script",
     "stall",
+    "status",
     "tool_call",
     "truncate",
     "usage",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,33 +11,12 @@ import anyio
 
 from pytest_streamrt.clock import now_ns, sleep_until, turn
 from pytest_streamrt.errors import ScriptError
-from pytest_streamrt.events.fold import Fold
-from pytest_streamrt.events.items import Item, Reasoning
-from pytest_streamrt.events.types import (
-    Event,
-    InferenceCompleted,
-    InferenceFailure,
-    ItemCompleted,
-    ReasoningDelta,
-    RefusalDelta,
-    TextDelta,
-    ToolCallDelta,
-    ToolCallStarted,
-    Usage,
-)
+from pytest_streamrt.events.items import Item
+from pytest_streamrt.events.types import Event, InferenceFailure
 from pytest_streamrt.runtime.context import ModelContext
-from pytest_streamrt.script.build import Script, Step
-from pytest_streamrt.script.parts import (
-    Disconnect,
-    ErrorPart,
-    Pause,
-    ReasoningPart,
-    RefusalPart,
-    Stall,
-    TextPart,
-    ToolCallPart,
-    UsagePart,
-)
+from pytest_streamrt.script.build import Script
+from pytest_streamrt.script.parts import Pause, Stall
+from pytest_streamrt.script.play import Player
 
 __all__ = ["FakeCall", "FakeModel"]
 
@@ -107,7 +86,7 @@ class FakeModel:
             self._asked_beyond += 1
             yield InferenceFailure("model", f"FakeModel has no script for call {len(self.calls)}")
             return
-        player = _Player()
+        player = Player()
         due = now_ns()
         for step in self._scripts.popleft().steps():
             due += step.delay
@@ -134,55 +113,3 @@ class FakeModel:
             if self._emitted >= n:
                 reached.set()
         self._watchers = [(n, reached) for n, reached in self._watchers if self._emitted < n]
-
-
-class _Player:
-    """From steps to events: what a script says, in the words of the runtime."""
-
-    def __init__(self) -> None:
-        self._fold = Fold()
-        self._calls = 0
-        self._call = ""
-
-    def events(self, step: Step) -> Iterator[Event]:
-        for event in self._map(step):
-            self._fold.add(event)
-            yield event
-
-    def end(self) -> Iterator[Event]:
-        yield from self._finish()
-        yield InferenceCompleted("tool_calls" if self._calls else "stop")
-
-    def _map(self, step: Step) -> Iterator[Event]:
-        part, piece = step.part, step.piece or ""
-        match part:
-            case TextPart():
-                yield TextDelta(piece)
-            case RefusalPart():
-                yield RefusalDelta(piece)
-            case ReasoningPart(redacted=str(data)):
-                yield from self._finish()
-                yield ItemCompleted(Reasoning(encrypted=data))
-            case ReasoningPart():
-                yield ReasoningDelta(piece, summary=part.summary)
-            case ToolCallPart():
-                if step.first:
-                    yield from self._finish()
-                    self._call = part.id or ""
-                    self._calls += 1
-                    yield ToolCallStarted(self._call, part.name)
-                yield ToolCallDelta(self._call, piece)
-                if step.last:
-                    yield from self._finish()
-            case UsagePart():
-                yield Usage(part.input_tokens, part.output_tokens)
-            case Disconnect():
-                yield InferenceFailure("transport", "scripted disconnect")
-            case ErrorPart():
-                yield InferenceFailure("provider", f"{part.code}: {part.message}")
-
-    def _finish(self) -> Iterator[Event]:
-        for item in self._fold.open_items:
-            done = ItemCompleted(item)
-            self._fold.add(done)
-            yield done

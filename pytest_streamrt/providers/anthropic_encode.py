@@ -8,13 +8,16 @@ from typing import Any, Final
 
 from pytest_streamrt.errors import ScriptError
 from pytest_streamrt.providers.anthropic_messages import ANTHROPIC_NAME
-from pytest_streamrt.providers.encoder import frame
+from pytest_streamrt.providers.encoder import comment, frame, refuse_choices
 from pytest_streamrt.providers.quirks import Quirks
 from pytest_streamrt.script.build import Script, Step
-from pytest_streamrt.script.parts import (
+from pytest_streamrt.script.kinds import (
+    CitationPart,
     ErrorPart,
+    FinishPart,
     ReasoningPart,
     RefusalPart,
+    StatusPart,
     TextPart,
     ToolCallPart,
     UsagePart,
@@ -23,7 +26,7 @@ from pytest_streamrt.script.parts import (
 __all__ = ["MessagesEncoder"]
 
 
-_PING: Final = b'event: ping\ndata: {"type": "ping"}\n\n'  # as it is sent: with a space in it
+_REASONS: Final = {"length": "max_tokens", "content_filter": "refusal", "stop": "end_turn", "tool_calls": "tool_use"}
 
 # The names of HTTP errors, from Anthropic's API reference ("Errors").
 _ERRORS: Final = {
@@ -50,13 +53,16 @@ class MessagesEncoder:
         self._calls: dict[str | None, int] = {}  # the calls that are being written: id -> block
         self._pinged = False
         self._refusal = ""
+        self._reason: str | None = None
         # The beginning of the stream says already what the end will say again: known where the script is.
-        counted = [part for part in script.parts if isinstance(part, UsagePart)] if script is not None else []
+        refuse_choices(script, ANTHROPIC_NAME)
+        counted = [part for part in script.spoken() if isinstance(part, UsagePart)] if script is not None else []
         self._usage = counted[-1] if counted else UsagePart(0, 0)
 
     def open(self) -> list[bytes]:
         return [
-            self._event("message_start", message=self._message(self._counts(output=min(self._usage.output_tokens, 1))))
+            *(comment(each, self._newline) for each in self._quirks.comments),
+            self._event("message_start", message=self._message(self._counts(output=min(self._usage.output_tokens, 1)))),
         ]
 
     def step(self, step: Step) -> list[bytes]:
@@ -72,6 +78,12 @@ class MessagesEncoder:
             self._refusal += piece  # there are no deltas of it: the end of the message says it
         elif isinstance(part, ToolCallPart):
             yield from self._call(step, part, piece)
+        elif isinstance(part, CitationPart):
+            yield from self._cite(part)
+        elif isinstance(part, StatusPart):
+            yield comment(part.name, self._newline)
+        elif isinstance(part, FinishPart):
+            self._reason = _REASONS.get(part.reason, part.reason)
         elif isinstance(part, UsagePart):
             self._usage = part
 
@@ -117,6 +129,22 @@ class MessagesEncoder:
             yield self._delta(self._open, "signature_delta", signature=part.signature)
             yield from self._close()
 
+    def _cite(self, part: CitationPart) -> Iterator[bytes]:
+        if self._open is None or self._content[self._open]["type"] != "text":
+            yield from self._close()
+            self._open = len(self._content)
+            yield from self._begin({"type": "text", "text": "", "citations": []})
+        note = {
+            "type": "web_search_result_location",
+            "cited_text": part.text,
+            "url": part.url,
+            "title": part.title,
+            "encrypted_index": "scripted",
+        }
+        block = self._content[self._open or 0]
+        block["citations"] = [*block.get("citations", ()), note]
+        yield self._event("content_block_delta", index=self._open, delta={"type": "citations_delta", "citation": note})
+
     def _call(self, step: Step, part: ToolCallPart, piece: str) -> Iterator[bytes]:
         if step.first:
             yield from self._close()
@@ -137,7 +165,7 @@ class MessagesEncoder:
         yield self._event("content_block_start", index=len(self._content) - 1, content_block=dict(block))
         if self._quirks.pings and not self._pinged:
             self._pinged = True
-            yield _PING
+            yield f'event: ping{self._newline}data: {{"type": "ping"}}{self._newline * 2}'.encode()  # with a space in it, as sent
 
     def _close(self) -> Iterator[bytes]:
         if self._open is not None:
@@ -151,7 +179,7 @@ class MessagesEncoder:
         self._frames += 1
         # Of white space before the last brace, recorded streams have 0 to 15 characters, without a pattern.
         padding = self._frames * 7 % 16 if self._quirks.padding else 0
-        return frame({"type": kind, **fields}, kind, padding=padding)
+        return frame({"type": kind, **fields}, kind, newline=self._newline, padding=padding)
 
     def _message(self, counts: Mapping[str, Any]) -> dict[str, Any]:
         return {
@@ -177,7 +205,13 @@ class MessagesEncoder:
             "inference_geo": "not_available",
         }
 
+    @property
+    def _newline(self) -> str:
+        return self._quirks.newline or "\n"
+
     def _stop_reason(self) -> str:
+        if self._reason is not None:
+            return self._reason
         if self._refusal:
             return "refusal"
         called = any(block["type"] == "tool_use" for block in self._content)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final, Protocol
 
 from pytest_streamrt.errors import StreamError
-from pytest_streamrt.events.types import Event
+from pytest_streamrt.events.types import Event, Status
 from pytest_streamrt.providers.fields import Malformed
 from pytest_streamrt.wire.sse import ServerSentEvent, SSEDecoder
 
@@ -49,6 +49,8 @@ class Decoder:
         self._name = name
         self._sse = SSEDecoder("sdk")
         self._mapper = mapper
+        self._begun = False
+        self._notes: list[Event] = []  # comments of a stream that has not begun
         self._fed = 0
         self._error: StreamError | None = None
 
@@ -127,16 +129,28 @@ class Decoder:
             raise self._malformed("the body, from byte 0 on,", shown, 0, error) from None
 
     def _map(self, sse: ServerSentEvent, events: list[Event]) -> None:
-        if not sse.dispatched or not sse.data or self._mapper.ended:
-            return  # comments, pings and what comes after the end: nothing that an SDK would hand on
+        if self._mapper.ended:
+            return  # what comes after the end is nothing that an SDK would hand on
+        if sse.comments:
+            self._notes += [Status(said) for each in sse.comments if (said := each.strip())]
+            if self._begun:
+                events += self._notes
+                self._notes.clear()
+        if not sse.dispatched or not sse.data:
+            return
         if sse.data.startswith("[DONE]"):
             events.extend(self._mapper.done())
             return
         data = self._object(f"the data of the event at byte {sse.offset}", sse.data, sse.offset, sse.data)
         try:
-            events.extend(self._mapper.push(data, sse.event))
+            mapped = self._mapper.push(data, sse.event)
         except Malformed as error:
             raise self._malformed(f"the event at byte {sse.offset}", sse.data, sse.offset, error) from None
+        if not self._begun and mapped:
+            self._begun = True
+            mapped[1:1] = self._notes  # what was noted before the answer began is said once it has
+            self._notes.clear()
+        events.extend(mapped)
 
     def _object(self, what: str, shown: str, offset: int, source: str | bytes) -> dict[str, Any]:
         why: object = "not an object"

@@ -16,7 +16,7 @@ from pytest_streamrt.providers.encoder import Encoder
 from pytest_streamrt.providers.quirks import Quirks
 from pytest_streamrt.script.build import Script
 
-__all__ = ["Dialect", "MakeEncoder"]
+__all__ = ["Dialect", "MakeEncoder", "Mapper"]
 
 
 class MakeEncoder(Protocol):

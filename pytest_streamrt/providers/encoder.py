@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any, Literal, Protocol
+from typing import Any, Final, Protocol
 
 from pytest_streamrt.errors import ScriptError
 from pytest_streamrt.script.build import Script, Step
 from pytest_streamrt.script.parts import ErrorPart, Fault
 from pytest_streamrt.wire.sse import encode_event
 
-__all__ = ["Encoder", "compact", "encode_script", "encode_whole", "frame"]
+__all__ = ["Encoder", "comment", "compact", "encode_script", "encode_whole", "frame", "obfuscation", "refuse_choices"]
 
 
 class Encoder(Protocol):
@@ -99,7 +99,7 @@ def frame(
     data: Mapping[str, Any],
     name: str | None = None,
     *,
-    newline: Literal["\n", "\r\n"] = "\n",
+    newline: str = "\n",
     padding: int = 0,
 ) -> bytes:
     """One SSE frame with that JSON in it, written as the OpenAI API writes it: compact, non-ASCII text as it is.
@@ -113,4 +113,33 @@ def frame(
     written = compact(data)
     if padding:
         written = f"{written[:-1]}{' ' * padding}}}"
-    return encode_event(written, event=name, newline=newline)
+    return encode_event(written, event=name, newline="\r\n" if newline == "\r\n" else "\n")
+
+
+def comment(said: str, newline: str = "\n") -> bytes:
+    """A frame of one comment, which no reader takes for an event."""
+    return f": {said}{newline}{newline}".encode()
+
+
+_NOISE: Final = "x2NEhMkQ0rT7cVb5LsWf9GaYpD3iUjOz8KtR1wCnHq6ZeXmFyBvSgPuAdJl4oI"
+
+
+def obfuscation(piece: str, n: int) -> str:
+    """The noise of the nth frame. With the delta it is a multiple of 16 bytes long, as in recorded streams of OpenAI."""
+    begin = n * 13 % len(_NOISE)
+    return (_NOISE[begin:] + _NOISE)[: 16 - len(piece.encode(errors="replace")) % 16]
+
+
+def refuse_choices(script: Script | None, name: str) -> None:
+    """Refuse a script of several choices.
+
+    Raises:
+        ScriptError: it has several, and says which dialects can write it.
+    """
+    for part in script.spoken() if script is not None else ():
+        if getattr(part, "choice", 0):
+            msg = (
+                f"encode: {name} has one choice only, and the script says {part!r}; openai.chat and gemini.generate "
+                "have several"
+            )
+            raise ScriptError(msg)

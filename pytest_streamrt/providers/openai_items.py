@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
@@ -20,9 +21,15 @@ from pytest_streamrt.events.types import (
 from pytest_streamrt.providers.fields import objects, text
 from pytest_streamrt.script.parts import ErrorPart
 
-__all__ = ["RESPONSES_NAME", "citation", "item_of", "openai_error", "same_item", "untold", "whole_item"]
+__all__ = ["PROGRESS", "RESPONSES_NAME", "citation", "item_of", "openai_error", "same_item", "untold", "whole_item"]
 
 RESPONSES_NAME: Final = "openai.responses"
+
+PROGRESS: Final = re.compile(
+    r"response\.(?:queued|in_progress|(?:\w+_call|mcp_list_tools)\."
+    r"(?:queued|in_progress|searching|interpreting|generating|completed|failed|incomplete))"
+)
+"""Events by which a server says how far it is with the answer, or with a tool of its own."""
 
 
 def item_of(raw: Mapping[str, Any]) -> Item | None:

@@ -26,7 +26,15 @@ from pytest_streamrt.events.types import (
     Usage,
 )
 from pytest_streamrt.providers.fields import count, object_of, objects, text
-from pytest_streamrt.providers.openai_items import RESPONSES_NAME, citation, item_of, same_item, untold, whole_item
+from pytest_streamrt.providers.openai_items import (
+    PROGRESS,
+    RESPONSES_NAME,
+    citation,
+    item_of,
+    same_item,
+    untold,
+    whole_item,
+)
 
 __all__ = ["ResponsesMapper"]
 
@@ -71,6 +79,8 @@ class ResponsesMapper:
             events.append(InferenceStarted(text(response, "model") or None, text(response, "id") or None))
         if kind not in _SILENT and kind != "response.created":
             handle = _HANDLERS.get(kind)
+            if handle is None and PROGRESS.fullmatch(kind) and "delta" not in data:
+                handle = ResponsesMapper._status
             if handle is None:
                 events.append(ProviderEvent(_NAME, kind or None, dict(data)))
             else:
@@ -174,7 +184,9 @@ class ResponsesMapper:
             yield from whole_item(raw)
 
     def _status(self, data: Mapping[str, Any]) -> Iterator[Event]:
-        yield Status(text(data, "type").removeprefix("response."))
+        name = text(data, "type").removeprefix("response.")
+        about = {key: value for key, value in data.items() if key not in ("type", "sequence_number", "response")}
+        yield Status(name, about or None)
 
     def _completed(self, data: Mapping[str, Any]) -> Iterator[Event]:
         response = object_of(data, "response")

@@ -43,12 +43,12 @@ Law = Literal[
 """A law that a source can break; see `misbehave`."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Truncate(Fault):
     """The answer ends here, in good order, without the provider's last word."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Corrupt(Fault):
     """The next event on the wire is damaged."""
 
@@ -56,14 +56,14 @@ class Corrupt(Fault):
     damage: Damage = "json"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Duplicate(Fault):
     """The last event on the wire comes once more."""
 
     ends: ClassVar[bool] = False
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class HttpPart(Fault):
     """How the answer is sent. `body` is sent instead of what the script says."""
 
@@ -74,7 +74,7 @@ class HttpPart(Fault):
     gzip: bool = False
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Misbehave(Fault):
     """The source breaks one law."""
 

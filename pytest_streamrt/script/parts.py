@@ -1,128 +1,85 @@
-"""The parts of a script: what can be said, and how a stream can break. Frozen data and the functions that make it."""
+"""The parts of a script: the functions that make what can be said, and how a stream can break."""
 
 from __future__ import annotations
 
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, ClassVar, Final
+from dataclasses import replace
+from typing import Any, Final
 
 from pytest_streamrt.errors import ScriptError
+from pytest_streamrt.script.kinds import (
+    CitationPart,
+    Disconnect,
+    ErrorPart,
+    Fault,
+    FinishPart,
+    Group,
+    Interleaved,
+    Pace,
+    Part,
+    Pause,
+    ReasoningPart,
+    RefusalPart,
+    Speech,
+    Stall,
+    StatusPart,
+    TextPart,
+    ToolCallPart,
+    UsagePart,
+)
 
 __all__ = [
+    "CitationPart",
     "Disconnect",
+    "ErrorPart",
     "Fault",
+    "FinishPart",
+    "Group",
+    "Interleaved",
+    "Pace",
     "Part",
     "Pause",
     "ReasoningPart",
     "RefusalPart",
     "Speech",
     "Stall",
+    "StatusPart",
     "TextPart",
     "ToolCallPart",
     "UsagePart",
+    "choice",
+    "citation",
     "disconnect",
     "error",
+    "finish",
+    "interleave",
     "pause",
     "reasoning",
     "refusal",
     "stall",
+    "status",
     "tool_call",
     "usage",
 ]
 
-MAKERS: Final = ("disconnect", "error", "pause", "reasoning", "refusal", "stall", "tool_call", "usage")
+MAKERS: Final = (
+    "choice",
+    "citation",
+    "disconnect",
+    "error",
+    "finish",
+    "interleave",
+    "pause",
+    "reasoning",
+    "refusal",
+    "stall",
+    "status",
+    "tool_call",
+    "usage",
+)
 """The functions that make parts, by name: the attributes of `script`."""
-
-
-class Part:
-    """Base of every part."""
-
-    ends: ClassVar[bool] = False
-    """Whether nothing can follow it."""
-
-
-@dataclass(frozen=True)
-class Speech(Part):
-    """Base of what comes out in deltas: one for each piece."""
-
-    pieces: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class TextPart(Speech):
-    """A piece of the answer."""
-
-
-@dataclass(frozen=True)
-class ReasoningPart(Speech):
-    """Reasoning, or a summary of it; or, without pieces, reasoning of which there is only the encrypted form."""
-
-    summary: bool = False
-    signature: str | None = None
-    redacted: str | None = None
-
-
-@dataclass(frozen=True)
-class RefusalPart(Speech):
-    """The model refuses, and says so."""
-
-
-@dataclass(frozen=True)
-class ToolCallPart(Speech):
-    """A tool call; `pieces` joined are its arguments, as JSON text. A script gives it an `id` where it has none."""
-
-    name: str = ""
-    id: str | None = None
-
-
-@dataclass(frozen=True)
-class UsagePart(Part):
-    """The provider reports the tokens used. No delta, and no time."""
-
-    input_tokens: int
-    output_tokens: int
-
-
-@dataclass(frozen=True)
-class Pause(Part):
-    """Time passes before the next part."""
-
-    seconds: float
-
-
-@dataclass(frozen=True, kw_only=True)
-class Fault(Part):
-    """Base of what goes wrong with a stream; most of it breaks the stream off.
-
-    `after` and `exchange` say where, for a fault that is laid over a recording. In a script a fault stands where it is, or
-    strikes after so many bytes of the body: `byte`.
-    """
-
-    ends = True
-    byte: int | None = field(default=None, repr=False)
-    after: int | None = field(default=None, repr=False)
-    exchange: int | None = field(default=None, repr=False)
-
-
-@dataclass(frozen=True)
-class Stall(Fault):
-    """The stream stays open and says nothing more."""
-
-
-@dataclass(frozen=True)
-class Disconnect(Fault):
-    """The connection breaks."""
-
-
-@dataclass(frozen=True)
-class ErrorPart(Fault):
-    """The provider reports an error: an HTTP status where nothing has been said yet, else an error in the stream."""
-
-    code: int | str
-    message: str
-    retry_after: float | None = field(default=None, kw_only=True)
 
 
 def reasoning(
@@ -198,6 +155,92 @@ def usage(input_tokens: int, output_tokens: int) -> UsagePart:
         msg = f"usage: nobody uses fewer tokens than none: {input_tokens}, {output_tokens}"
         raise ScriptError(msg)
     return UsagePart(input_tokens, output_tokens)
+
+
+def citation(url: str, title: str = "", *, text: str = "") -> CitationPart:
+    """What has been said so far cites a source. No delta, and no time.
+
+    Args:
+        url: the source's.
+        title: the source's.
+        text: what of the source is cited, where the provider says so (Anthropic).
+    """
+    for name, value in (("url", url), ("title", title), ("text", text)):
+        if not isinstance(value, str):
+            msg = f"citation: its {name} is a string, not {value!r}"
+            raise ScriptError(msg)
+    return CitationPart(url, title, text)
+
+
+def status(name: str) -> StatusPart:
+    """A note on how the work goes, such as "web_search_call.searching". No delta, and no time.
+
+    In Responses it is the event "response." and that name; elsewhere, where the API has none, a comment of the stream, as
+    OpenRouter sends them.
+    """
+    if not isinstance(name, str) or not name.strip() or "\n" in name or "\r" in name:
+        msg = f"status: its name is one line of text, not {name!r}"
+        raise ScriptError(msg)
+    return StatusPart(name)
+
+
+def finish(reason: str) -> FinishPart:
+    """Why the answer ends, where it is not what the provider says by itself: that it is complete, or that it calls tools.
+
+    Args:
+        reason: "length" and "content_filter" are said in each provider's own words; any other is sent as it is, such as
+            Anthropic's "pause_turn".
+    """
+    if not isinstance(reason, str) or not reason:
+        msg = f"finish: the reason is a string, not {reason!r}"
+        raise ScriptError(msg)
+    return FinishPart(reason)
+
+
+def choice(n: int, *parts: str | Part) -> Group:
+    """What is said in another of the answer's choices than the first, which is number 0.
+
+    Only Chat Completions and Gemini have several.
+
+    Raises:
+        ScriptError: a choice has no number from 0 on, or a part belongs to no choice.
+    """
+    if not isinstance(n, int) or isinstance(n, bool) or n < 0:
+        msg = f"choice: {n!r} is no number of a choice; the first is 0"
+        raise ScriptError(msg)
+    return Group(tuple(_in_choice(n, part) for part in parts))
+
+
+def _in_choice(n: int, part: object) -> Part:
+    if isinstance(part, str) and part:
+        return TextPart((part,), choice=n)
+    if isinstance(part, Speech | CitationPart | FinishPart):
+        return replace(part, choice=n)
+    if isinstance(part, Pause):
+        return part
+    if isinstance(part, Interleaved):
+        return replace(part, parts=tuple(replace(each, choice=n) for each in part.parts))
+    msg = f"choice: {part!r} belongs to the whole answer, or says nothing"
+    raise ScriptError(msg)
+
+
+def interleave(*parts: str | Part) -> Interleaved:
+    """Parts that are spoken by turns, as parallel tool calls may be: one piece of each, over and over.
+
+    Raises:
+        ScriptError: a part of them does not come in deltas.
+    """
+    spoken: list[Speech] = []
+    for part in parts:
+        for each in part.parts if isinstance(part, Group) else (part,):
+            if isinstance(each, str) and each:
+                spoken.append(TextPart((each,)))
+            elif isinstance(each, Speech) and each.pieces:
+                spoken.append(each)
+            else:
+                msg = f"interleave: {each!r} does not come in deltas"
+                raise ScriptError(msg)
+    return Interleaved(tuple(spoken))
 
 
 def pause(seconds: float) -> Pause:

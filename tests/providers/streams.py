@@ -101,6 +101,8 @@ ONE_REASONING = {"anthropic.messages"}
 """Dialects that do not tell a summary of the reasoning from the reasoning."""
 REFUSES_AT_THE_END = {"anthropic.messages"}
 """Dialects in which a refusal has no deltas: the end of the answer says it."""
+HAS_CHOICES = {"openai.chat"}
+"""Dialects in which an answer can have several choices."""
 
 
 # For each dialect: a beginning that says "a", and an end.

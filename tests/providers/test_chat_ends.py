@@ -13,9 +13,11 @@ from pytest_streamrt.events import (
     InferenceFailure,
     InferenceStarted,
     ModelMessage,
+    Status,
     TextDelta,
 )
 from pytest_streamrt.providers import decode
+from pytest_streamrt.wire import rechunk
 from tests.providers.streams import (
     DONE,
     assert_legal,
@@ -169,12 +171,22 @@ def test_the_details_of_usage_are_kept():
 # --- framing and errors
 
 
-def test_comments_and_crlf_change_nothing():
+def test_a_comment_is_a_status_once_the_answer_has_begun():
     note = b": OPENROUTER PROCESSING"
+    chunks = [chunk({"content": "a"}), STOP]
+    data = note + b"\n\n" + sse(chunks[0]) + note + b"\n" + sse(chunks[1]) + b":\n\n" + DONE + note + b"\n\n"
+
+    for how in ("whole", "event", "byte"):
+        events = decode(rechunk(data, how), "openai.chat")
+
+        assert [event.type for event in events[:4]] == ["inference.started", "status", "text.delta", "status"]
+        assert [event for event in events if event.type == "status"] == [Status("OPENROUTER PROCESSING")] * 2
+
+
+def test_crlf_and_blank_lines_change_nothing():
     chunks = [chunk({"content": "a"}), STOP]
     plain = decode(sse(*chunks) + DONE, "openai.chat")
 
-    assert decode(note + b"\n\n" + sse(chunks[0]) + note + b"\n" + sse(chunks[1]) + DONE, "openai.chat") == plain
     assert decode(sse(*chunks, newline="\r\n") + b"data: [DONE]\r\n\r\n", "openai.chat") == plain
     assert decode(sse(*chunks, newline="\r") + b"data: [DONE]\r\r", "openai.chat") == plain
     assert decode(b"\n\n" + sse(chunks[0]) + b"\n\n\n" + sse(chunks[1]) + DONE + b"\n\n", "openai.chat") == plain

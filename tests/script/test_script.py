@@ -13,7 +13,10 @@ import pytest_streamrt
 from pytest_streamrt import Script, ScriptError, script
 from tests.strategies import examples, said
 
-PARTS = ("disconnect", "error", "pause", "reasoning", "refusal", "stall", "tool_call", "usage")
+PARTS = (
+    "choice", "citation", "disconnect", "error", "finish", "interleave", "pause", "reasoning", "refusal", "stall",
+    "status", "tool_call", "usage",
+)  # fmt: skip
 
 
 def deltas(s):

@@ -22,12 +22,17 @@ from pytest_streamrt import (
     Transcript,
     VirtualClock,
     assert_streams,
+    choice,
+    citation,
     disconnect,
     fake_provider_context,
+    finish,
     fold,
     hidden,
+    interleave,
     reasoning,
     script,
+    status,
     tool_call,
     use_cassette,
     virtual_time,
@@ -40,6 +45,11 @@ from pytest_streamrt.wire import ServerSentEvent, SSEDecoder, rechunk
 
 PLAN = script("a", reasoning("b"), tool_call("t", {"x": 1}), disconnect(), every=0.05)
 assert_type(PLAN, Script)
+assert_type(PLAN.prefix(2) + PLAN * 2 + "b", Script)
+assert_type(
+    "a" + script(interleave(tool_call("t", {}), choice(1, "b")), citation("u"), status("s"), finish("length")), Script
+)
+assert_type(script.from_text("a b", tokens=2, every=0.1), Script)
 assert_type(script(script.tool_call("t", {}), script.stall(), ttft=1, tps=20, jitter=0.1, seed=1).text, str)
 
 

@@ -1,0 +1,34 @@
+"""Cutting a text into the deltas of a script."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Callable, Iterable
+from typing import Final
+
+from pytest_streamrt.errors import ScriptError
+
+__all__ = ["cut_text"]
+
+_WORD: Final = re.compile(r"\s*\S+|\s+\Z")  # as models write them: with the white space before the word
+
+
+def cut_text(text: str, tokens: int | Callable[[str], Iterable[str]] | None) -> list[str]:
+    """The text in pieces. See `script.from_text`."""
+    if not isinstance(text, str) or not text:
+        msg = f"from_text: the text is a string, and not empty: {text!r}"
+        raise ScriptError(msg)
+    if tokens is None:
+        return _WORD.findall(text)
+    if callable(tokens):
+        pieces = [piece for piece in tokens(text) if piece]
+        if "".join(pieces) != text:
+            msg = f"from_text: the pieces of {tokens!r} say {''.join(pieces)!r}, the text is {text!r}"
+            raise ScriptError(msg)
+        return pieces
+    if not isinstance(tokens, int) or isinstance(tokens, bool) or not 1 <= tokens <= len(text):
+        msg = f"from_text: {len(text)} characters cannot be cut into {tokens!r} deltas"
+        raise ScriptError(msg)
+    cuts = [len(text) * n // tokens for n in range(tokens + 1)]
+    return [text[begin:end] for begin, end in itertools.pairwise(cuts)]
