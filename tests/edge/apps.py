@@ -13,6 +13,8 @@ import uvicorn
 
 from pytest_streamrt import StreamingASGITransport
 
+GOOD = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}  # what a stream needs beside its type
+
 LIBRARIES = pytest.mark.parametrize("library", [httpx, httpx2], ids=["httpx", "httpx2"])
 
 

@@ -14,7 +14,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, StreamingRespon
 from starlette.routing import Route
 
 from pytest_streamrt import Agent, FakeModel, assert_streams, script
-from tests.edge.apps import LIBRARIES, client_of
+from tests.edge.apps import GOOD, LIBRARIES, client_of
 
 pytestmark = [
     pytest.mark.anyio,
@@ -23,7 +23,6 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:Exception ignored in. <async_generator object"),
 ]
 
-GOOD = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
 THREE = ("data: Hel\n\n", "data: lo\n\n", "data: [DONE]\n\n")
 
 
