@@ -100,11 +100,16 @@ def check_headers(arrived: Arrived) -> list[Problem]:
         is_ = f"is {headers['cache-control']!r}" if "cache-control" in headers else "is missing"
         what = f"the header {is_}, so a cache may keep one user's answer, and collects it whole to do so."
         problems.append(Problem("cache-control", what, 'headers={"Cache-Control": "no-cache"}.'))
-    if headers.get("x-accel-buffering", "").strip().lower() != "no":
+    if headers.get("x-accel-buffering", "").strip().lower() != "no" and not behind_nginx(arrived):
         is_ = f"is {headers['x-accel-buffering']!r}" if "x-accel-buffering" in headers else "is missing"
         what = f"the header {is_}, so nginx, which buffers by default, holds the answer back until it is over."
         problems.append(Problem("x-accel-buffering", what, 'headers={"X-Accel-Buffering": "no"}.'))
     return problems
+
+
+def behind_nginx(arrived: Arrived) -> bool:
+    """Whether it came through nginx, which does what `X-Accel-Buffering` says and takes the header out."""
+    return arrived.headers.get("server", "").lower().startswith(("nginx", "openresty"))
 
 
 def check_first_byte(arrived: Arrived) -> list[Problem]:
@@ -121,7 +126,8 @@ def check_first_byte(arrived: Arrived) -> list[Problem]:
         before, made = arrived.deltas
         if before < made:
             return []
-        return [_buffered(f"the first byte came at {at}, when all {made} deltas of the answer had been made")]
+        what = f"the first byte came at {at}, when all {made} deltas of the answer had been made"
+        return [_buffered(what, nginx=behind_nginx(arrived))]
     if len(arrived.events) < 2:
         msg = "the answer has fewer than two events"
         raise NotChecked(msg)
@@ -137,11 +143,13 @@ def check_first_byte(arrived: Arrived) -> list[Problem]:
     raise NotChecked(msg)
 
 
-def _buffered(what: str) -> Problem:
+def _buffered(what: str, *, nginx: bool = False) -> Problem:
     fix = (
         "yield each piece within the loop that reads the model's stream, and not after it; take out what collects the body "
         "on its way (a middleware, a list, a join)."
     )
+    if nginx:
+        fix = 'headers={"X-Accel-Buffering": "no"}, for nginx buffers by default; if it is there, ' + fix
     return Problem("first-byte", f"{what}: the user looks at an empty page until then.", fix)
 
 

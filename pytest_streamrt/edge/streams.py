@@ -13,6 +13,7 @@ from pytest_streamrt.edge.checks import (
     CHECKS,
     End,
     NotChecked,
+    behind_nginx,
     check_end,
     check_first_byte,
     check_frames,
@@ -123,6 +124,8 @@ class StreamCheck:
         """Check the headers, and watch from now on."""
         __tracebackhide__ = True
         self._raise(check_headers(self.arrived))
+        if behind_nginx(self.arrived):
+            self._leave_out("nginx takes it out; the first byte tells", "x-accel-buffering")
         self._used = False
         transcript, before = self._transcript, self._before
         if transcript is not None:  # without a reference to self, so that one that nobody awaits is missed at once
