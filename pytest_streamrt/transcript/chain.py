@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Final, NoReturn, Self
+from typing import Any, Final, NoReturn, Self
 
 from pytest_streamrt.clock import NS
 from pytest_streamrt.errors import TranscriptError
 from pytest_streamrt.events.order import DELTAS, TERMINALS
 from pytest_streamrt.events.types import Event, Mark
-from pytest_streamrt.transcript.explain import explain, show_event
+from pytest_streamrt.transcript.explain import explain, no_such_source, show_event
+from pytest_streamrt.transcript.readable import Readable
 from pytest_streamrt.transcript.stories import Story, Told, nanoseconds, told
 from pytest_streamrt.transcript.times import Times, When, when
-
-if TYPE_CHECKING:
-    from pytest_streamrt.transcript.log import Transcript
+from pytest_streamrt.transcript.values import agrees, asked
 
 __all__ = ["STRICT", "Chain"]
 
 STRICT: Final = DELTAS | TERMINALS | {"citation", "signal", "tool.progress", "tool.result", "tool_call.started"}
 """What no chain passes over in silence. The rest (items, usage, status, the room, exchanges) counts where it is named."""
+
+
+_MISSED: Final = 3  # events of the kind that was looked for, told in a message
 
 
 class Chain:
@@ -30,7 +32,7 @@ class Chain:
     the steps that name them.
     """
 
-    def __init__(self, transcript: Transcript, source: str, *, location: str, since: Mark | None = None) -> None:
+    def __init__(self, transcript: Readable, source: str, *, location: str, since: Mark | str | None) -> None:
         __tracebackhide__ = True
         self.source = source
         self.location = location
@@ -38,17 +40,51 @@ class Chain:
         self._transcript = transcript
         self._begun = False
         self._everything: list[Told] = []
-        self._told = self._select(transcript, source, since)
+        mark = self._mark(transcript, since)
+        self._told = self._select(transcript, source, mark)
         self._at = 0  # index of the first event that is neither consumed nor passed over
         self._taken: set[int] = set()  # indexes of those after it that are
         self._hand: Story | None = None
-        self._previous_ns = nanoseconds(since) if since is not None else self._start_ns()
+        self._moment: Event | None = None  # of the step before: the last event that it consumed
+        self._step = ""  # the name of the step that is being taken
+        self._described = ""  # what the test says of it
+        self._previous_ns = nanoseconds(mark) if mark is not None else self._start_ns()
 
     def __repr__(self) -> str:
         left = sum(1 for _ in self._ahead())
         return f"<{type(self).__name__} on {self.source!r} at {self.location}, {left} events to come>"
 
-    def _select(self, transcript: Transcript, source: str, since: Mark | None) -> list[Told]:
+    def describe(self, what: str) -> Self:
+        """Say what the next step is about; if it fails, its message begins with that."""
+        __tracebackhide__ = True
+        self._goes_on("describe")
+        self._described = what
+        return self
+
+    @property
+    def moment(self) -> Event:
+        """The last event that the step before has consumed: where the chain stands, for `Transcript.order`.
+
+        Raises:
+            TranscriptError: no step has consumed an event yet.
+        """
+        if self._moment is None:
+            msg = f"the chain on {self.source!r} at {self.location} has consumed no event, and so stands nowhere"
+            raise TranscriptError(msg)
+        return self._moment
+
+    def _mark(self, transcript: Readable, since: Mark | str | None) -> Mark | None:
+        __tracebackhide__ = True
+        if not isinstance(since, str):
+            return since
+        marks = [event for event in transcript.events if isinstance(event, Mark)]
+        found = [mark for mark in marks if mark.name == since]
+        if not found:
+            there = ", ".join(repr(mark.name) for mark in marks) or "none"
+            self._refuse(TranscriptError(f"expect(since={since!r}): there is no mark of that name; there are: {there}"))
+        return found[-1]
+
+    def _select(self, transcript: Readable, source: str, since: Mark | None) -> list[Told]:
         __tracebackhide__ = True
         logged = transcript.logged
         before = 0
@@ -60,9 +96,7 @@ class Chain:
             before = sum(event.source == source for _, event in logged[:position])
         self._everything = told(logged, source)
         if not self._everything:
-            there = ", ".join(transcript.sources) or "none: nothing was logged"
-            msg = f"nothing came from {source!r}. Sources in this transcript: {there}"
-            self._refuse(AssertionError(msg))
+            self._refuse(AssertionError(no_such_source(source, transcript.sources)))
         return self._everything[before:]
 
     def _start_ns(self) -> int:
@@ -94,7 +128,15 @@ class Chain:
         self._hand = self._told[last].at_hand
         return last
 
-    def _next(self, what: str, wanted: Callable[[Event], bool], *, note: str = "", choice: int | None = None) -> int:
+    def _next(
+        self,
+        what: str,
+        wanted: Callable[[Event], bool],
+        *,
+        note: str = "",
+        choice: int | None = None,
+        kind: str | None = None,
+    ) -> int:
         """The index of the next event: the next that is wanted, provided that none that counts comes before it.
 
         Args:
@@ -102,19 +144,24 @@ class Chain:
             wanted: whether an event is it.
             note: more of what came instead, for the message.
             choice: what is looked for is of that choice, and the other choices are no matter here.
+            kind: the type of what is looked for, where such events may be passed over: then those that were are told.
         """
         __tracebackhide__ = True
+        missed = [each.event for _, each in self._ahead() if each.event.type == kind]
         for i, each in self._ahead():
             if _of_another_choice(each.event, choice):
                 continue
-            if wanted(each.event):
+            if self._asked(wanted, each.event):
                 return i
             if each.event.type in STRICT:
                 unwanted = i
                 break
         else:
             unwanted = self._counting()
-        return self._fail(what, f"{self._show(unwanted)} {note}".rstrip(), unwanted)
+        missed = [event for event in missed if self._index_of(event) < unwanted]
+        if missed:
+            note = f"\npassed over: {'; '.join(show_event(event) for event in missed[-_MISSED:])}"
+        return self._fail(what, f"{self._show(unwanted)}{note}", unwanted)
 
     def _run(self, kind: type[Event], choice: int) -> list[int]:
         """The contiguous run of events of a kind that comes next, of one inference and choice, by index.
@@ -138,6 +185,7 @@ class Chain:
     def _when(self, step: Callable[..., Any], times: Times) -> When:
         """The times given to a step, if they make sense and were measured."""
         __tracebackhide__ = True
+        self._goes_on(step.__name__)
         try:
             wanted = when(step, times)
         except (TypeError, TranscriptError) as error:
@@ -157,30 +205,77 @@ class Chain:
         __tracebackhide__ = True
         ns = nanoseconds(each.event)
         if wanted.at is not None and ns != wanted.at:
-            self._fail(f"{what} at t={_s(wanted.at)} s", f"it at t={_s(ns)} s", i)
+            self._fail(f"{what} at t={_s(wanted.at)} s", f"it at t={_s(ns)} s, {_off(ns - wanted.at)}", i)
         if wanted.after is not None:
             if each.began_ns is None:
                 msg = f"{what}, after=…: no inference of {self.source!r} had started; use at= or within="
                 self._refuse(TranscriptError(msg))
             took = ns - each.began_ns
             if took != wanted.after:
-                self._fail(f"{what} {_s(wanted.after)} s after the inference started", f"it after {_s(took)} s", i)
+                self._fail(
+                    f"{what} {_s(wanted.after)} s after the inference started",
+                    f"it after {_s(took)} s, {_off(took - wanted.after)}",
+                    i,
+                )
         took = ns - self._previous_ns
         if wanted.within is not None and took > wanted.within:
             self._fail(f"{what} within {_s(wanted.within)} s of the step before", f"it {_s(took)} s after that", i)
         self._previous_ns = max(ns, self._previous_ns)
+        self._moment = each.event
+        self._described = ""
         return self
+
+    # Comparing.
+
+    def _asked(self, wanted: Callable[[Event], Any], event: Event) -> bool:
+        """Whether an event is wanted; a predicate that makes no sense is refused."""
+        __tracebackhide__ = True
+        try:
+            return asked(wanted, event)
+        except TypeError as error:
+            self._refuse(error)
+
+    def _agrees(self, expected: Any, actual: Any) -> bool:
+        __tracebackhide__ = True
+        try:
+            return agrees(expected, actual)
+        except TypeError as error:
+            self._refuse(error)
+
+    def _index_of(self, event: Event) -> int:
+        return next(i for i, each in enumerate(self._told) if each.event is event)
 
     # Failing. Whoever has failed is not to be called unfinished as well: it has said enough.
 
     def _show(self, i: int) -> str:
         return show_event(self._told[i].event) if i < len(self._told) else "nothing more"
 
+    def _goes_on(self, step: str) -> None:
+        """A step is being taken: refuse it after the end of the chain."""
+        __tracebackhide__ = True
+        if self.finished:
+            msg = f"{step}(): this chain has ended, or failed. Begin another: transcript.expect({self.source!r})"
+            raise TranscriptError(msg)
+        self._step = step
+
     def _fail(self, expected: str, got: str, i: int | None = None) -> NoReturn:
         """The test is wrong about what happened; `i` is where."""
         __tracebackhide__ = True
         at = self._counting() if i is None else i
-        self._refuse(AssertionError(explain(self.source, [each.event for each in self._told], at, expected, got)))
+        events = [each.event for each in self._told]
+        exchanges = [exchange for exchange in self._transcript.exchanges if exchange.source == self.source]
+        message = explain(
+            self.source,
+            events,
+            at,
+            expected,
+            got,
+            step=self._step,
+            described=self._described,
+            still_open=any(exchange.how is None for exchange in exchanges),
+            carried=bool(exchanges),
+        )
+        self._refuse(AssertionError(message))
 
     def _refuse(self, error: Exception) -> NoReturn:
         __tracebackhide__ = True
@@ -190,6 +285,10 @@ class Chain:
 
 def _of_another_choice(event: Event, choice: int | None) -> bool:
     return choice is not None and getattr(event, "choice", choice) != choice
+
+
+def _off(ns: int) -> str:
+    return f"{_s(abs(ns))} s too {'late' if ns > 0 else 'early'}"
 
 
 def _s(ns: int) -> str:

@@ -112,12 +112,24 @@ class Exchange:
         return len(self._unread)
 
     @property
+    def read_bytes(self) -> int:
+        """How many bytes of the body the client has taken."""
+        return sum(map(len, self._passed))
+
+    @property
     def unread_deltas(self) -> int:
         """How many deltas are in the chunks that the client never asked for, as far as they can be read."""
         answer = self._as_far_as_read()
         if answer is None:
             return 0
         return sum(event.type in DELTAS for event in _decoded(answer, self._unread))
+
+    def deltas_by_chunk(self) -> list[int]:
+        """How many deltas each chunk has brought that the client has taken, as far as they can be read."""
+        answer = self._new_answer()
+        if answer is None:
+            return [0] * len(self._passed)
+        return [sum(event.type in DELTAS for event in _decoded(answer, [chunk])) for chunk in self._passed]
 
     def opened(self, status: int, headers: Iterable[tuple[str, str]]) -> None:
         """The response's head has arrived."""

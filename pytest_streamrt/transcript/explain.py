@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Sequence
 from typing import Final
 
 from pytest_streamrt.events.types import (
+    Citation,
     Event,
     ExchangeClosed,
     ExchangeOpened,
@@ -18,16 +20,22 @@ from pytest_streamrt.events.types import (
     ReasoningDelta,
     RefusalDelta,
     Signal,
+    Status,
     TextDelta,
     ToolCallDelta,
     ToolCallStarted,
+    ToolProgress,
+    ToolResult,
+    Usage,
 )
 
-__all__ = ["explain", "show_event"]
+__all__ = ["explain", "no_such_source", "show_event", "where_they_differ"]
 
 _BEFORE: Final = 6  # events shown before the one in question
 _AFTER: Final = 3  # and after it
 _WIDTH: Final = 100  # characters of one event shown
+_AROUND: Final = 12  # characters of text shown on either side of a difference
+_LONG: Final = 24  # characters from which on it is worth while to say where two texts differ
 
 
 def show_event(event: Event) -> str:
@@ -40,10 +48,19 @@ def show_event(event: Event) -> str:
             shown = f"tool_call.started {event.name!r}"
         case ToolCallDelta():
             shown = f"tool_call.delta {event.arguments!r}"
+        case ToolProgress():
+            shown = f"tool.progress {event.name!r} {event.data!r}"
+        case ToolResult():
+            how = "" if event.status == "completed" else f" ({event.status})"
+            shown = f"tool.result{how} {event.name!r} -> {event.output!r}"
         case ItemCompleted():
             shown = f"item.completed {event.item.type}"
-        case Signal():
-            shown = f"signal {event.name!r}" + ("" if event.data is None else f" {event.data!r}")
+        case Citation():
+            shown = f"citation {event.url or event.title!r}"
+        case Usage():
+            shown = f"usage {event.input_tokens} in, {event.output_tokens} out"
+        case Status() | Signal():
+            shown = f"{event.type} {event.name!r}" + ("" if event.data is None else f" {event.data!r}")
         case InferenceAborted():
             shown = f"inference.aborted by {event.by!r}, reason {event.reason!r}"
         case InferenceFailure():
@@ -63,7 +80,18 @@ def show_event(event: Event) -> str:
     return (shown if len(shown) <= _WIDTH else f"{shown[:_WIDTH]}…") + choice
 
 
-def explain(source: str, events: Sequence[Event], at: int, expected: str, got: str) -> str:
+def explain(
+    source: str,
+    events: Sequence[Event],
+    at: int,
+    expected: str,
+    got: str,
+    *,
+    step: str = "",
+    described: str = "",
+    still_open: bool = False,
+    carried: bool = True,
+) -> str:
     """The message of a failed expectation.
 
     Args:
@@ -72,9 +100,20 @@ def explain(source: str, events: Sequence[Event], at: int, expected: str, got: s
         at: the index of the event at which it failed.
         expected: what was expected.
         got: what came instead.
+        step: the step's name.
+        described: what the test says that the step is about.
+        still_open: whether an HTTP exchange of that source has not been closed.
+        carried: whether there was any.
     """
-    when = f", at t={events[at].time:.9g} s" if at < len(events) else ", at the end"
-    lines = [f"{source}{when}", f"  expected: {expected}", f"       got: {got}", "", f"What came from {source}:"]
+    when = f"at t={events[at].time:.9g} s" if at < len(events) else "at the end"
+    about = f" ({described})" if described else ""
+    lines = [
+        f"{source}{about}, {when}",
+        f"  expected: {expected}",
+        f"       got: {got}",
+        "",
+        f"What came from {source}:",
+    ]
     first = max(0, at - _BEFORE)
     if first:
         lines.append(f"    … {first} events before")
@@ -84,4 +123,75 @@ def explain(source: str, events: Sequence[Event], at: int, expected: str, got: s
         lines.append(f"    … {len(events) - at - _AFTER} events after")
     if at >= len(events):
         lines.append("  > (the end)")
+    cause = _likely(step, events, at, still_open=still_open, carried=carried)
+    if cause:
+        lines += ["", f"Likely: {cause}"]
     return "\n".join(lines)
+
+
+def _likely(step: str, events: Sequence[Event], at: int, *, still_open: bool, carried: bool) -> str:
+    """What the cause may be, and what mends it, where that is known; else ""."""
+    event = events[at] if at < len(events) else None
+    if step == "upstream_closed":
+        return "" if carried else "a FakeModel has no upstream: use fake_provider, or a cassette, and a real client"
+    if step == "nothing_more":
+        return "if what follows does not matter, end the chain with .rest() instead" if event is not None else ""
+    if event is None:
+        if step in ("completed", "aborted", "failed") and not any(e.type in _TERMINALS for e in events):
+            if still_open:
+                return "the response is still open: nothing has read it to its end, or closed it (async with, aclose())"
+            return "it is still running, or its reader has left it unclosed: await its end, or close it (aclosing(…))"
+        if step in ("completed", "aborted", "failed"):
+            return "its end was consumed by an earlier step, or the mark of since= came after it"
+        return ""
+    if isinstance(event, InferenceFailure) and step != "failed":
+        return f"the answer broke off ({event.kind}): {event.message[:_WIDTH]}"
+    if isinstance(event, InferenceAborted) and step != "aborted":
+        return f"{event.by!r} aborted it, {f'for {event.reason!r}' if event.reason else 'without a reason'}"
+    if isinstance(event, InferenceCompleted) and step == "aborted":
+        return "nobody aborted it in time: it had said all by then. Look at when the decision was made"
+    own = _STEP_OF.get(event.type)
+    if own is not None and step not in (own, *_LOOKING_ANYWHERE):
+        return f"{event.type} is never passed over in silence: expect it first, .{own}(…), or go on with skip_until(…)"
+    return ""
+
+
+_LOOKING_ANYWHERE: Final = ("deltas", "inference", "silence", "skip_until")
+_TERMINALS: Final = frozenset({"inference.completed", "inference.aborted", "inference.failed"})
+_STEP_OF: Final = {
+    "citation": "citation",
+    "reasoning.delta": "reasoning",
+    "refusal.delta": "refusal",
+    "signal": "signal",
+    "text.delta": "text",
+    "tool.progress": "tool_progress",
+    "tool.result": "tool_result",
+    "tool_call.delta": "tool_call",
+    "tool_call.started": "tool_call",
+}
+
+
+def where_they_differ(expected: str, got: str) -> str:
+    """Where two texts part, on a line of its own; "" where they are short enough to see."""
+    if max(len(expected), len(got)) < _LONG:
+        return ""
+    at = next((i for i, (a, b) in enumerate(zip(expected, got, strict=False)) if a != b), min(len(expected), len(got)))
+    if at == len(expected):
+        return f"\n   differs: it goes on after character {at}: {got[at : at + 2 * _AROUND]!r}"
+    if at == len(got):
+        return f"\n   differs: it ends after character {at}; to come was {expected[at : at + 2 * _AROUND]!r}"
+    begin = max(0, at - _AROUND)
+    one, other = expected[begin : at + _AROUND], got[begin : at + _AROUND]
+    return f"\n   differs: from character {at + 1} on: {one!r} was to come, and {other!r} came"
+
+
+def no_such_source(source: str, sources: Sequence[str]) -> str:
+    """That nothing came from it; who there is, and who may have been meant."""
+    if not sources:
+        return (
+            f"nothing came from {source!r}: nothing was logged at all. Likely: what should write here has no transcript. "
+            "Environment(…, transcript=transcript), the fixture environment, fake_provider, or transcript.record(…) do"
+        )
+    close = difflib.get_close_matches(source, sources, n=1)
+    hint = f" Did you mean {close[0]!r}?" if close else ""
+    return f"nothing came from {source!r}.{hint} Sources in this transcript: {', '.join(sources)}"

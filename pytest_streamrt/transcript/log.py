@@ -1,28 +1,21 @@
-"""The one log of a test: everything that happened, in order, with times. What writes to it and what reads it meet here."""
+"""The one log of a test: everything that happened, in order, with times. What can be asked of it is in `questions`."""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final, TypeVar
 
 from pytest_streamrt.clock import NS, VirtualClock, active_clock, now_ns
 from pytest_streamrt.errors import TranscriptError
-from pytest_streamrt.events.fold import Fold
 from pytest_streamrt.events.types import Event, InferenceStarted, Mark, stamp
 from pytest_streamrt.providers import detect
 from pytest_streamrt.runtime.acting import acting
 from pytest_streamrt.transcript.adapters.decoding import Decode, adapter_for
 from pytest_streamrt.transcript.exchange import Exchange
-from pytest_streamrt.transcript.expect import Expectation
-from pytest_streamrt.transcript.hidden import Selection
-from pytest_streamrt.transcript.laws import LawReport, check_laws
-from pytest_streamrt.transcript.leakage import Leak, check_leaks, tell
-from pytest_streamrt.transcript.marbles import draw_marbles
+from pytest_streamrt.transcript.explain import no_such_source
+from pytest_streamrt.transcript.questions import Questions
 from pytest_streamrt.transcript.recording import Recording
-from pytest_streamrt.transcript.stories import told
 from pytest_streamrt.transcript.tap import check_stream, tapped
 
 __all__ = ["Transcript"]
@@ -46,7 +39,7 @@ class _Tests:
 _TEST: Final = _Tests()
 
 
-class Transcript:
+class Transcript(Questions):
     """Everything that happened in a test, in order. Under pytest, the fixture `transcript` is the test's own.
 
     Environments, fakes, cassettes and the test's own marks all write to it; nothing is ever changed or removed. Bytes of
@@ -56,17 +49,17 @@ class Transcript:
     """
 
     def __init__(self) -> None:
+        super().__init__()
         self._clock: VirtualClock | None = active_clock()
         self._began = now_ns()
         self._entries: list[_Entry] = []
         self._read_entries = 0
         self._events: list[Event] = []
         self._origins: list[object] = []  # of each event: the environment, exchange or test that numbered it
+        self._places: list[int] = []  # of each event: the entry that it came in
         self._numbers: dict[int, tuple[int, int]] = {}  # of each exchange: the last seq and inference_seq given
         self._exchanges: list[Exchange] = []
         self._names: dict[str, int] = {}
-        self._chains: list[Expectation] = []
-        self._leaks: list[Leak] = []
         self._recorded: dict[str, int] = {}  # how many streams were recorded under each source
 
     def __repr__(self) -> str:
@@ -172,6 +165,11 @@ class Transcript:
         return tuple(zip(self._origins, self._events, strict=True))
 
     @property
+    def recorded(self) -> frozenset[str]:
+        """The sources that were recorded with `record`."""
+        return frozenset(self._recorded)
+
+    @property
     def exchanges(self) -> tuple[Exchange, ...]:
         """Every HTTP exchange so far, in the order of the requests."""
         return tuple(self._exchanges)
@@ -189,125 +187,21 @@ class Transcript:
         """
         events = tuple(event for event in self.events if event.source == source)
         if not events:
-            there = ", ".join(self.sources) or "none: nothing was logged"
-            msg = f"the transcript has no source {source!r}; it has: {there}"
-            raise TranscriptError(msg)
+            raise TranscriptError(no_such_source(source, self.sources))
         return events
 
-    def text(self, source: str) -> str:
-        """All the text that a source said. For its reasoning, tool calls and usage: ``fold(transcript.of(source))``."""
-        self.of(source)  # complains where there is no such source
-        said: dict[object, Fold] = {}  # several inferences at once want a fold each
-        for each in told(self.logged, source):
-            said.setdefault(each.story, Fold()).add(each.event)
-        return "".join(fold.text for fold in said.values())
-
-    def expect(self, source: str, *, since: Mark | None = None) -> Expectation:
-        """Begin a chain of expectations on a source, from its beginning, or from a mark on.
-
-        Each step consumes what it expects, and fails at once where something else comes. A chain is to end with
-        `nothing_more()` or `rest()`; under pytest, one that does not fails the test at its end.
-        """
-        __tracebackhide__ = True
-        frame = sys._getframe(1)
-        location = f"{Path(frame.f_code.co_filename).name}:{frame.f_lineno}"
-        chain = Expectation(self, source, location=location, since=since)
-        self._chains.append(chain)
-        return chain
-
-    def unfinished(self) -> list[str]:
-        """What is wrong with the chains begun so far: those that say neither `nothing_more()` nor `rest()`."""
-        return [
-            f"the chain of expectations on {chain.source!r} at {chain.location} is not finished: end it with "
-            ".nothing_more(), or with .rest() if what follows does not matter"
-            for chain in self._chains
-            if not chain.finished
+    def deltas_read(self, exchange: Exchange, since: Event) -> list[int]:
+        """When deltas were read off that exchange after an event, in nanoseconds: one entry for each delta."""
+        self._read()
+        after = self._places[next(i for i, event in enumerate(self._events) if event is since)]
+        later = [i for i, entry in enumerate(self._entries) if i > after and entry.origin is exchange]
+        if not any(isinstance(self._entries[i].happening, bytes) for i in later):
+            return []
+        chunks = [
+            (i, e.ns) for i, e in enumerate(self._entries) if e.origin is exchange and isinstance(e.happening, bytes)
         ]
-
-    def assert_lawful(self, skip: Collection[int] = ()) -> LawReport:
-        """Check the laws of the runtime that this transcript has evidence for; see "Laws" in the documentation.
-
-        Args:
-            skip: numbers of laws not to check.
-
-        Returns:
-            Which laws were checked, and which could not be, and why.
-
-        Raises:
-            AssertionError: a law is broken; it says which, by which events.
-        """
-        __tracebackhide__ = True
-        report = check_laws(self.logged, skip)
-        if report.broken:
-            raise AssertionError(str(report))
-        return report
-
-    def assert_no_leak(
-        self,
-        *,
-        hidden: Iterable[str | Selection],
-        visible: str | Iterable[str],
-        min_quote: int = 40,
-        normalise: bool = False,
-        allow_empty: bool = False,
-    ) -> None:
-        """Check that nothing hidden was shown, however it was cut into deltas.
-
-        Looked at is all that a visible source emits: text, reasoning, tool calls and their results, statuses, signals,
-        failures, and the strings in what no dialect could map; the text of one kind in one inference is one text. A
-        selection is not looked for in the very texts it selects.
-
-        Args:
-            hidden: literal secrets, and selections of texts, such as ``hidden.reasoning()``.
-            visible: the source, or sources, that must not show them; or a text, told by the white space in it.
-            min_quote: how many characters in a row of a selected text count as a quote of it.
-            normalise: compare through disguises: case, white space, Unicode compatibility forms, invisible characters.
-            allow_empty: let the check pass where it could find nothing, because nothing is selected or visible.
-
-        Raises:
-            AssertionError: something hidden was shown; it says what, where, when and in which delta, with secrets masked.
-                Or the check could not fail.
-        """
-        __tracebackhide__ = True
-        leaks = check_leaks(
-            self.logged,
-            self._exchanges,
-            self.sources,
-            hidden=hidden,
-            visible=visible,
-            min_quote=min_quote,
-            normalise=normalise,
-            allow_empty=allow_empty,
-        )
-        if leaks:
-            self._leaks += leaks
-            raise AssertionError(tell(leaks))
-
-    @property
-    def leaks(self) -> tuple[Leak, ...]:
-        """What `assert_no_leak` has found so far."""
-        return tuple(self._leaks)
-
-    def marbles(self, frame: float | None = None) -> str:
-        """Draw it: a line for each source on one time axis, with a legend. See `draw_marbles` for the signs.
-
-        Args:
-            frame: seconds for each column; by default what makes the drawing fit.
-        """
-        return draw_marbles(self.events, frame)
-
-    def untimed(self, source: str) -> str | None:
-        """Why times of that source mean nothing, or None if they do."""
-        if not self.virtual:
-            return (
-                "the test ran on real time, where no two runs agree. Put it on virtual time: @pytest.mark.virtual_time"
-            )
-        if any(exchange.instant and exchange.source == source for exchange in self._exchanges):
-            return (
-                f"{source!r} was replayed instantly, without its recorded times. "
-                'Replay it with them: @pytest.mark.streamrt(timing="recorded")'
-            )
-        return None
+        counts = exchange.deltas_by_chunk()
+        return [ns for (i, ns), n in zip(chunks, counts, strict=True) for _ in range(n) if i > after]
 
     def _room_of(self, inference: str) -> object:
         """The environment of an inference that makes a request: the one it runs in here, or the last to have such a one."""
@@ -337,11 +231,13 @@ class Transcript:
     def _read(self) -> None:
         """Decode what has been logged since the last time."""
         while self._read_entries < len(self._entries):
-            entry = self._entries[self._read_entries]
+            place = self._read_entries
+            entry = self._entries[place]
             self._read_entries += 1
             for event in self._events_of(entry):
                 self._events.append(event)
                 self._origins.append(entry.origin)
+                self._places.append(place)
 
     def _events_of(self, entry: _Entry) -> Iterator[Event]:
         if not isinstance(entry.origin, Exchange):

@@ -100,5 +100,7 @@ def test_a_source_that_is_not_there_is_named_with_those_that_are():
     transcript = Transcript()
     exchange(transcript, chunks=encode(script("a"), "openai.chat"))
 
-    with pytest.raises(TranscriptError, match=r"no source 'planner'; it has: openai\.chat"):
+    with pytest.raises(
+        TranscriptError, match=r"nothing came from 'planner'\. Sources in this transcript: openai\.chat"
+    ):
         transcript.text("planner")

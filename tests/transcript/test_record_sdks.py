@@ -8,7 +8,7 @@ import openai
 import pytest
 
 from pytest_streamrt import Transcript, reasoning, script, tool_call, usage
-from pytest_streamrt.providers import DIALECTS, encode
+from pytest_streamrt.providers import encode
 from tests.transcript.network import Provider
 
 pytestmark = [
@@ -133,10 +133,6 @@ async def test_a_connection_that_breaks():
     transcript.expect("agent").reasoning("Hm. ").text("Hel").failed(kind="transport").nothing_more()
 
 
-needs_anthropic = pytest.mark.skipif("anthropic.messages" not in DIALECTS, reason="the dialect is being written")
-
-
-@needs_anthropic
 @pytest.mark.parametrize("way", ["raw", "helper", "text"])
 async def test_anthropic_messages(way):
     provider = Provider("anthropic.messages", SAID)

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from pytest_streamrt.events.types import Event, ProviderEvent
 from pytest_streamrt.providers import DIALECTS
-from pytest_streamrt.providers.dialect import Mapper
+from pytest_streamrt.providers.decoder import Mapper
 from pytest_streamrt.transcript.adapters.shape import as_object, field, plain
 
 __all__ = ["DialectAdapter", "dialect_of", "is_repetition"]
