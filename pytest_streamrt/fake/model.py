@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import anyio
 
+from pytest_streamrt.cassette.played import NEVER
 from pytest_streamrt.clock import now_ns, sleep_until, turn
 from pytest_streamrt.errors import ScriptError
 from pytest_streamrt.events.items import Item
 from pytest_streamrt.events.types import Event, InferenceFailure
+from pytest_streamrt.fake.beats import Beat, beats_of, check_for_model, laws_of
+from pytest_streamrt.fake.deaf import DeafStream
+from pytest_streamrt.fake.emissions import Emissions
 from pytest_streamrt.runtime.context import ModelContext
 from pytest_streamrt.script.build import Script
-from pytest_streamrt.script.parts import Pause, Stall
-from pytest_streamrt.script.play import Player
 
 __all__ = ["FakeCall", "FakeModel"]
 
@@ -39,8 +41,8 @@ class FakeModel:
         self.calls: list[FakeCall] = []
         """Each time it was asked, in order."""
         self._scripts: deque[Script] = deque()
-        self._emitted = 0
-        self._watchers: list[tuple[int, anyio.Event]] = []
+        self._function: Callable[[FakeCall], Script] | None = None
+        self._emissions = Emissions()
         self._asked_beyond = 0
         self.enqueue(*scripts)
 
@@ -48,20 +50,22 @@ class FakeModel:
         """Have more scripts played, after those that are waiting.
 
         Raises:
-            ScriptError: one of them is no script.
+            ScriptError: one of them is no script, or is about the wire, which a model in process does not have.
         """
         for each in scripts:
-            if not isinstance(each, Script):
-                msg = f"FakeModel plays scripts; {each!r} is none. Write script({each!r})"
-                raise ScriptError(msg)
+            _check(each)
         self._scripts.extend(scripts)
 
+    def respond(self, function: Callable[[FakeCall], Script]) -> None:
+        """Have that function answer the calls that no script is left for. It is given the call, and gives a script."""
+        self._function = function
+
     async def emitted(self, n: int) -> None:
-        """Wait until it has emitted n deltas, over all calls."""
-        if self._emitted < n:
-            reached = anyio.Event()
-            self._watchers.append((n, reached))
-            await reached.wait()
+        """Wait until it has emitted n deltas, over all calls; with 0, until it was asked for the first time.
+
+        Whoever waits goes on when the nth delta has been dealt with, and before the next one comes.
+        """
+        await self._emissions.reached(n)
 
     def check_played(self) -> Exception | None:
         """What is wrong with how it was used, if anything: scripts left over, or calls beyond the last one."""
@@ -79,37 +83,55 @@ class FakeModel:
             )
         return None
 
-    async def stream(self, context: ModelContext, tools: Sequence[Any]) -> AsyncIterator[Event]:
-        """Play the next script. See `pytest_streamrt.runtime.Model`."""
-        self.calls.append(FakeCall(context.items, tuple(tools)))
-        if not self._scripts:
-            self._asked_beyond += 1
-            yield InferenceFailure("model", f"FakeModel has no script for call {len(self.calls)}")
-            return
-        player = Player()
-        due = now_ns()
-        for step in self._scripts.popleft().steps():
-            due += step.delay
-            # Absolute times: a listener that takes its time does not make the script later than it says.
-            await sleep_until(due)
-            if isinstance(step.part, Stall):
-                await anyio.sleep_forever()
-            if not isinstance(step.part, Pause):
-                # Whoever decides on a delta acts before anything else is said, and before what breaks the stream off.
-                await turn()
-            for event in player.events(step):
-                yield event
-            if step.part.ends:
-                return
-            if step.piece is not None:
-                self._emitted += 1
-                self._tell_watchers()
-        await turn()  # whoever decides on the last delta acts before the end
-        for event in player.end():
-            yield event
+    def stream(self, context: ModelContext, tools: Sequence[Any]) -> AsyncIterator[Event]:
+        """Play the next script. See `pytest_streamrt.runtime.Model`.
 
-    def _tell_watchers(self) -> None:
-        for n, reached in self._watchers:
-            if self._emitted >= n:
-                reached.set()
-        self._watchers = [(n, reached) for n, reached in self._watchers if self._emitted < n]
+        Raises:
+            ScriptError: it is to break a law that nothing in it could break, or the function given to `respond` gives no
+                script.
+        """
+        call = FakeCall(context.items, tuple(tools))
+        self.calls.append(call)
+        self._emissions.add(0)
+        script = self._next_script(call)
+        if script is None:
+            self._asked_beyond += 1
+            lost = InferenceFailure("model", f"FakeModel has no script for call {len(self.calls)}")
+            return self._play([Beat(0, (lost,))])
+        beats = beats_of(script)
+        laws = laws_of(script)
+        if "ignores cancel" in laws or "emits after cancel" in laws:
+            return DeafStream(beats, self._emissions.add, at_its_pace="ignores cancel" in laws)
+        return self._play(beats)
+
+    def _next_script(self, call: FakeCall) -> Script | None:
+        if self._scripts:
+            return self._scripts.popleft()
+        if self._function is None:
+            return None
+        script = self._function(call)
+        _check(script)
+        return script
+
+    async def _play(self, beats: Sequence[Beat]) -> AsyncIterator[Event]:
+        began = now_ns()
+        for beat in beats:
+            await self._emissions.hold()
+            if beat.at == NEVER:
+                await anyio.sleep_forever()
+            # Absolute times: a listener that takes its time does not make the script later than it says.
+            await sleep_until(began + beat.at)
+            if beat.turn:
+                await turn()
+            for event in beat.events[:-1]:
+                yield event
+            self._emissions.add(beat.deltas)
+            for event in beat.events[-1:]:
+                yield event
+
+
+def _check(script: object) -> None:
+    if not isinstance(script, Script):
+        msg = f"FakeModel plays scripts; {script!r} is none. Write script({script!r})"
+        raise ScriptError(msg)
+    check_for_model(script)

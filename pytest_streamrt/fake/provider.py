@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
@@ -12,7 +12,6 @@ from typing import Any, Final
 
 from pytest_streamrt import wire
 from pytest_streamrt.cassette.keys import placeholder_keys
-from pytest_streamrt.cassette.played import Played
 from pytest_streamrt.cassette.seam import intercept
 from pytest_streamrt.cassette.tee import live, live_blocking, tee
 from pytest_streamrt.clock.current import asyncio_loop_here, in_trio
@@ -22,6 +21,7 @@ from pytest_streamrt.fake.calls import ProviderCall
 from pytest_streamrt.fake.emissions import Emissions
 from pytest_streamrt.fake.local import is_telemetry, models_answer
 from pytest_streamrt.fake.performance import Performance, check_playable, json_answer, perform
+from pytest_streamrt.fake.played_script import PlayedScript
 from pytest_streamrt.fake.respx_bridge import register_httpcore2, serves
 from pytest_streamrt.providers import DIALECTS, Quirks, detect
 from pytest_streamrt.runtime.acting import acting
@@ -199,7 +199,7 @@ class FakeProvider:
 
     def _play(
         self, library: ModuleType, transport: Any, request: Any, body: bytes, answers_as: ModuleType | None = None
-    ) -> _PlayedScript:
+    ) -> PlayedScript:
         """What answers that request."""
         method, url = request.method, str(request.url)
         dialect = detect(method, url)
@@ -220,7 +220,7 @@ class FakeProvider:
         if call is not None:
             call.exchange = exchange
             self._emissions.add(0)
-        return _PlayedScript(
+        return PlayedScript(
             library, transport, request, performance, exchange, call, self._emissions, answers_as=answers_as
         )
 
@@ -327,77 +327,6 @@ class _Asking:
 
 
 _asking: Final[ContextVar[_Asking | None]] = ContextVar("pytest_streamrt.asking", default=None)
-
-
-class _PlayedScript(Played):
-    """One playing of a script to one request."""
-
-    def __init__(
-        self,
-        library: ModuleType,
-        transport: Any,
-        request: Any,
-        performance: Performance,
-        exchange: Exchange,
-        call: ProviderCall | None,
-        emissions: Emissions,
-        *,
-        answers_as: ModuleType | None,
-    ) -> None:
-        super().__init__(library, transport, request, exchange=exchange, answers_as=answers_as, hold=emissions.hold)
-        self._performance = performance
-        self._deltas_out = performance.deltas_out()
-        self._call = call
-        self._emissions = emissions
-
-    @property
-    def status(self) -> int | None:
-        """The performance's."""
-        return self._performance.status
-
-    @property
-    def headers(self) -> Sequence[tuple[str, str]]:
-        """The performance's."""
-        return self._performance.headers
-
-    @property
-    def count(self) -> int:
-        """How many chunks its body has."""
-        return len(self._performance.chunks)
-
-    def data_of(self, chunk: int) -> bytes:
-        """That chunk."""
-        return self._performance.chunks[chunk][1]
-
-    def due_of_head(self) -> tuple[int, str]:
-        """When the head comes, or the error that comes instead."""
-        return self._performance.head_at, "read"
-
-    def due_of(self, chunk: int) -> int:
-        """When that chunk comes."""
-        return self._performance.chunks[chunk][0]
-
-    def due_of_end(self) -> int:
-        """When the body ends."""
-        return self._performance.end_at
-
-    def deliver(self) -> bytes:
-        """Give the client its next chunk, and count the deltas in it."""
-        chunk = self._delivered
-        data = super().deliver()
-        if self._call is not None and self._deltas_out[chunk] > self._call.emitted:
-            more = self._deltas_out[chunk] - self._call.emitted
-            self._call.emitted += more
-            self._emissions.add(more)
-        return data
-
-    def finish(self) -> None:
-        """End as the performance does."""
-        error = self._performance.error
-        how: How = self._performance.how
-        self.close(how, error[1] if error is not None else "")
-        if error is not None:
-            raise self.error_of(*error)
 
 
 class _NoTape:

@@ -159,3 +159,30 @@ async def test_the_same_on_every_run():
     assert [event for _, event in first] == [event for _, event in await play(FakeModel(answer))]
     times = [when for when, _ in first]
     assert times != [0.1, 0.2, 0.3, 0.3, 0.3]
+
+
+async def test_a_function_answers_what_no_script_is_left_for(environment):
+    model = FakeModel(script("first"))
+    model.respond(lambda call: script(f"You said {call.items[-1].text}"))
+    agent = Agent("agent", model)
+    async with environment(agent):
+        assert (await agent.infer("one")).text == "first"
+        assert (await agent.infer("two")).text == "You said two"
+
+
+@pytest.mark.parametrize("n", range(6))
+async def test_an_abort_at_every_point_keeps_what_was_said_by_then(n, environment, transcript):
+    answer = script(reasoning("Hm."), "a", "b", tool_call("t", {}, pieces=["{", "}"]), every=0.1)
+    model = FakeModel(answer)
+    agent = Agent("agent", model)
+    async with environment(agent):
+        inference = agent.infer()
+        await model.emitted(n)
+        await inference.abort("enough")
+        outcome = await inference.outcome()
+
+    said = answer.prefix(n)
+    assert outcome.status == "aborted"
+    assert outcome.text == said.text
+    assert sum(event.type in ("reasoning.delta", "text.delta", "tool_call.delta") for event in transcript.of("agent")) == n
+    assert transcript.of("agent")[-1].time == pytest.approx(n * 0.1)
