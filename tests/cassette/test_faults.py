@@ -302,7 +302,9 @@ def recording(name, chunks):
     recorded = [RecordedChunk(n, data) for n, data in enumerate(chunks)]
     path = PATHS.get(name, "models/m:streamGenerateContent")
     head = (("content-type", "text/event-stream"),)
-    return Interaction(1, 0, "POST", f"https://api.example/v1/{path}", (), b"", 200, 0, head, recorded, "complete", 9)
+    return Interaction(
+        1, 0, "POST", f"https://api.example/v1/{path}", (), b"", 200, 0, head, recorded, "complete", len(chunks)
+    )
 
 
 def test_a_packed_body_is_cut_at_the_chunk_in_which_the_delta_is_out():
