@@ -12,19 +12,11 @@ from pathlib import Path
 
 import pytest
 
-NGINX = shutil.which("nginx") or ("/usr/sbin/nginx" if Path("/usr/sbin/nginx").exists() else None)
-CHROMIUM = shutil.which("chromium")
-PATIENCE = 30  # real seconds until a test gives up on either; never waited out when all is well
+from tests.chromium import ARGUMENTS, NAMES
 
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
+NGINX = shutil.which("nginx") or ("/usr/sbin/nginx" if Path("/usr/sbin/nginx").exists() else None)
+CHROMIUM = next((path for name in NAMES if (path := shutil.which(name))), None)
+PATIENCE = 30  # real seconds until a test gives up on either; never waited out when all is well
 
 CONFIG = """
 daemon off;
@@ -95,7 +87,7 @@ async def chromium():
     from playwright.async_api import async_playwright
 
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         try:
             page = await browser.new_page()
             page.set_default_timeout(PATIENCE * 1000)
