@@ -1,8 +1,6 @@
-"""Tests of an endpoint as users write them, under each runner: pytest-asyncio's auto mode, and anyio on both backends."""
+"""Tests of an endpoint as users write them under pytest-asyncio's auto mode. All others here run under anyio, on both backends."""
 
 from __future__ import annotations
-
-import pytest
 
 APP = """
 import json
@@ -66,25 +64,14 @@ async def client(asgi_client):
         yield client
 """
 
-# the SDK and Starlette leave generators of theirs unfinished, of which trio warns
-ANYIO = """
-pytestmark = [
-    pytest.mark.anyio,
-    pytest.mark.virtual_time,
-    pytest.mark.filterwarnings("ignore:Exception ignored in. <async_generator object"),
-]
-"""
 AUTO = """
 pytestmark = pytest.mark.virtual_time
 """
 
 
-@pytest.mark.parametrize(
-    ("marks", "mode", "passed"), [(AUTO, "auto", 3), (ANYIO, "strict", 6)], ids=["asyncio", "anyio"]
-)
-def test_it_runs(marks, mode, passed, project):
+def test_it_runs_in_auto_mode(project):
     project.write(APP, "app")
-    project.write(TESTS + marks + FIXTURE)
-    project.ini(f"asyncio_mode = {mode}")
+    project.write(TESTS + AUTO + FIXTURE)
+    project.ini("asyncio_mode = auto")
 
-    project.run().assert_outcomes(passed=passed)
+    project.run().assert_outcomes(passed=3)
