@@ -97,7 +97,8 @@ def _figure(runs: Sequence[float], unit: str) -> str:
 
 def _short(value: float) -> str:
     """Three digits that mean something."""
-    return f"{value:,.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
+    size = abs(value)
+    return f"{value:,.0f}" if size >= 100 else f"{value:.1f}" if size >= 10 else f"{value:.2f}"
 
 
 def _budget(row: Row) -> str:
