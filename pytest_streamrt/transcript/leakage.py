@@ -111,8 +111,9 @@ def tell(leaks: Sequence[Leak]) -> str:
         )
     else:
         lines.append(
-            "\nLikely cause: the model repeated what it was given or what it thought. Keep marked sections back with "
-            'LeakageGate(hide=[("<think>", "</think>")]), or keep out of its context what must not be said.'
+            "\nLikely cause: the model repeated what it was given or what it thought, or the app sends other deltas as if they "
+            "were the answer's. Of a provider's events pass on those of its text alone; keep marked sections back with "
+            'LeakageGate(hide=[("<think>", "</think>")]); keep out of the context what must not be said.'
         )
     return "\n".join(lines)
 
