@@ -19,3 +19,22 @@ def server():
     """A real HTTP server on loopback; see `tests.loopback`."""
     with serve() as server:
         yield server
+
+
+# What starts pytest, a browser or a server in a process of its own, or runs the examples of the documentation.
+_SLOW_FIXTURES = frozenset({"browser", "nginx", "project", "pytester"})
+_SLOW_FOLDERS = ("tests/cli/", "tests/docs/")
+
+
+def pytest_configure(config):
+    """Register the marker, whatever configuration the tests run under."""
+    config.addinivalue_line(
+        "markers", "slow: starts another process, or runs the documentation; tests/conftest.py says which"
+    )
+
+
+def pytest_collection_modifyitems(items):
+    """Mark what takes long: CI runs it on one CPython alone, so that the whole fits its quarter of an hour."""
+    for item in items:
+        if _SLOW_FIXTURES & set(getattr(item, "fixturenames", ())) or item.nodeid.startswith(_SLOW_FOLDERS):
+            item.add_marker(pytest.mark.slow)
