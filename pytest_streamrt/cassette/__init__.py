@@ -2,7 +2,8 @@
 
 from pytest_streamrt.cassette.cassette import Cassette, RecordMode, Timing
 from pytest_streamrt.cassette.config import RecordedRequest, RecordedResponse
-from pytest_streamrt.cassette.format import Interaction, RecordedChunk, load_cassette
+from pytest_streamrt.cassette.interaction import Interaction, RecordedChunk
+from pytest_streamrt.cassette.loading import load_cassette
 from pytest_streamrt.cassette.transport import CassetteTransport
 from pytest_streamrt.cassette.use import CassetteOptions, use_cassette
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import threading
-import time
 import warnings
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Final, Literal, get_args
+from typing import Any, Literal, get_args
 
 from pytest_streamrt import wire
 from pytest_streamrt.cassette.config import CassetteConfig, RecordedRequest
@@ -18,15 +17,16 @@ from pytest_streamrt.cassette.format import (
     Interaction,
     RecordedChunk,
     check_writable,
-    load_cassette,
     save_cassette,
 )
 from pytest_streamrt.cassette.keeping import Failure, altered, asked_of, later, why_not
+from pytest_streamrt.cassette.loading import load_cassette
 from pytest_streamrt.cassette.matching import Asked, show
 from pytest_streamrt.cassette.playback import Playback
 from pytest_streamrt.cassette.recording import Recording, lines_of
 from pytest_streamrt.cassette.tee import how_it_ended, live, live_blocking, tee
 from pytest_streamrt.clock import active_clock
+from pytest_streamrt.clock.current import real_ns
 from pytest_streamrt.clock.tasks import where_called
 from pytest_streamrt.errors import CassetteError, CassetteMiss, StreamrtWarning
 from pytest_streamrt.runtime.acting import acting
@@ -45,8 +45,6 @@ everything anew."""
 Timing = Literal["auto", "instant", "recorded"] | float
 """When played chunks come. "recorded": as recorded; a number: so many times faster; "instant": at once; "auto": as recorded
 on virtual time, where it costs nothing, else at once."""
-
-_real_ns: Final = time.monotonic_ns
 
 
 class Cassette:
@@ -282,7 +280,7 @@ class Cassette:
         exchange = self._begin_exchange(request, asked.body, instant=False)
         with self._lock:
             if self._began is None:
-                self._began = _real_ns()
+                self._began = real_ns()
             id = max((each.id for each in self._known), default=0) + len(self._recordings) + 1
             recording = Recording(Interaction(id, 0, *asked), self._began, exchange)
             self._recordings.append(recording)

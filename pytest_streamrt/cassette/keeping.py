@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Literal
 
 from pytest_streamrt.cassette.config import CassetteConfig, RecordedResponse
-from pytest_streamrt.cassette.format import Interaction, RecordedChunk
+from pytest_streamrt.cassette.interaction import Chunks, Interaction
 from pytest_streamrt.cassette.matching import Asked, Matcher
 from pytest_streamrt.errors import CassetteError
 
@@ -45,7 +45,7 @@ def altered(recorded: Interaction, config: CassetteConfig) -> Interaction | None
         recorded,
         status=changed.status,
         response_headers=tuple(changed.headers),
-        chunks=[RecordedChunk(chunk.at, data) for chunk, data in zip(recorded.chunks, changed.chunks, strict=True)],
+        chunks=Chunks(Chunks.of(recorded.chunks).times, changed.chunks),
     )
 
 
@@ -57,7 +57,7 @@ def later(recorded: Interaction, by: int) -> Interaction:
         recorded,
         at=recorded.at + by,
         response_at=recorded.response_at + by,
-        chunks=[RecordedChunk(chunk.at + by, chunk.data) for chunk in recorded.chunks],
+        chunks=Chunks.of(recorded.chunks).later(by),
         end_at=recorded.end_at + by,
     )
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from types import ModuleType
 from typing import Any
 
-from pytest_streamrt.cassette.format import Interaction, RecordedChunk
+from pytest_streamrt.cassette.interaction import Chunks, Interaction, RecordedChunk
 from pytest_streamrt.cassette.played import AT_ONCE, NEVER, Played
 from pytest_streamrt.errors import NotReplayable
 from pytest_streamrt.transcript.exchange import Exchange
@@ -42,7 +42,8 @@ class Playback(Played):
     ) -> None:
         super().__init__(library, transport, request, exchange=exchange)
         self.interaction = interaction
-        self.chunks = chunks
+        played = Chunks.of(chunks)
+        self._data, self._times = played.data, played.times
         self._speed = speed
         self._name = name
 
@@ -59,11 +60,11 @@ class Playback(Played):
     @property
     def count(self) -> int:
         """How many chunks there are."""
-        return len(self.chunks)
+        return len(self._data)
 
     def data_of(self, chunk: int) -> bytes:
         """That chunk."""
-        return self.chunks[chunk].data
+        return self._data[chunk]
 
     def due_of_head(self) -> tuple[int, str]:
         """When the head was recorded, or the error that came instead."""
@@ -75,7 +76,7 @@ class Playback(Played):
 
     def due_of(self, chunk: int) -> int:
         """When that chunk was recorded."""
-        return self._at(self.chunks[chunk].at)
+        return self._at(self._times[chunk])
 
     def due_of_end(self) -> int:
         """When the end was recorded."""

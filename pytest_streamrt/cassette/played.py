@@ -6,7 +6,7 @@ What is played, and when, its subclasses say: a recording (`playback`), or a scr
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Sequence
 from functools import cache
 from types import ModuleType
 from typing import Any, Final
@@ -146,12 +146,15 @@ class Played(ABC):
             self.finish()
         return None
 
-    async def next_async(self) -> bytes | None:
-        """The body's next chunk, to an async client; None at its end."""
-        if self._delivered < self.count:
+    async def step_async(self) -> bytes:
+        """The body's next chunk, to an async client, as an iterator gives it."""
+        chunk = self._delivered
+        if chunk < self.count:
             if self._hold is not None:
                 await self._hold()
-            await self._wait_async(self.due_of(self._delivered))
+            due = self.due_of(chunk)
+            if due != AT_ONCE:
+                await self._wait_async(due)
             await turn()  # whoever decides on the chunk before this one acts before it comes
             return self.deliver()
         if not self._over:
@@ -160,7 +163,7 @@ class Played(ABC):
                 await self._hold()
             await self._wait_async(self.due_of_end())
             self.finish()
-        return None
+        raise StopAsyncIteration
 
     def close(self, how: How = "client", message: str = "") -> None:
         """The exchange has ended: by the client, unless something else ended it before. Acts at once."""
@@ -279,15 +282,13 @@ def _bodies(library: ModuleType) -> tuple[Any, Any]:
     class AsyncBody(library.AsyncByteStream):  # type: ignore[name-defined,misc]
         def __init__(self, played: Played) -> None:
             self._played = played
+            self._step = played.step_async
 
         def __aiter__(self) -> AsyncIterator[bytes]:
             return self
 
-        async def __anext__(self) -> bytes:
-            chunk = await self._played.next_async()
-            if chunk is None:
-                raise StopAsyncIteration
-            return chunk
+        def __anext__(self) -> Coroutine[Any, Any, bytes]:
+            return self._step()
 
         async def aclose(self) -> None:
             self._played.close()

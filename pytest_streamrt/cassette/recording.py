@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterable, Sequence
-from typing import Any, Final
+from collections.abc import Iterable, Iterator, Sequence
+from heapq import merge
+from operator import itemgetter
 
 from pytest_streamrt.cassette.format import (
-    Interaction,
-    RecordedChunk,
     chunk_line,
     end_line,
     request_line,
     response_line,
 )
+from pytest_streamrt.cassette.interaction import Chunks, Interaction
+from pytest_streamrt.clock.current import real_ns
 from pytest_streamrt.transcript.exchange import Exchange, How
 
 __all__ = ["Recording", "lines_of"]
-
-_real_ns: Final = time.monotonic_ns
 
 
 class Recording:
@@ -28,6 +26,8 @@ class Recording:
         self._interaction = interaction
         self._began = began
         self._exchange = exchange
+        self._chunks = Chunks()
+        interaction.chunks = self._chunks
         interaction.at = self._now()
 
     def opened(self, status: int, headers: Sequence[tuple[str, str]]) -> None:
@@ -39,7 +39,7 @@ class Recording:
 
     def chunk(self, data: bytes) -> None:
         """A chunk has arrived. See `tee.Tape`."""
-        self._interaction.chunks.append(RecordedChunk(self._now(), data))
+        self._chunks.add(self._now(), data)
         self._exchange.chunk(data)
 
     def ended(self, how: How, error: Exception | None = None) -> None:
@@ -59,16 +59,19 @@ class Recording:
         return self._interaction
 
     def _now(self) -> int:
-        return (_real_ns() - self._began) // 1_000
+        return (real_ns() - self._began) // 1_000
 
 
-def lines_of(done: Iterable[Interaction]) -> list[dict[str, Any]]:
-    """Everything to be written, in the order in which it happened."""
-    timed: list[tuple[int, dict[str, Any]]] = []
-    for each in done:
-        timed.append((each.at, request_line(each)))
-        if each.status is not None:
-            timed.append((each.response_at, response_line(each)))
-        timed += [(chunk.at, chunk_line(each, chunk)) for chunk in each.chunks]
-        timed.append((each.end_at, end_line(each)))
-    return [line for _, line in sorted(timed, key=lambda pair: pair[0])]
+def lines_of(done: Iterable[Interaction]) -> Iterator[bytes]:
+    """The lines of a cassette with these exchanges, in the order in which everything happened."""
+    return (line for _, line in merge(*map(_timed, done), key=itemgetter(0)))
+
+
+def _timed(each: Interaction) -> Iterator[tuple[int, bytes]]:
+    yield each.at, request_line(each)
+    if each.status is not None:
+        yield each.response_at, response_line(each)
+    chunks = Chunks.of(each.chunks)
+    for at, data in zip(chunks.times, chunks.data, strict=True):
+        yield at, chunk_line(each, at, data)
+    yield each.end_at, end_line(each)

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final, TypeVar
 from urllib.parse import parse_qsl, unquote, urlsplit, urlunsplit
 
-from pytest_streamrt.cassette.format import Headers, Interaction, RecordedChunk
+from pytest_streamrt.cassette.interaction import Chunks, Headers, Interaction
 from pytest_streamrt.cassette.json_paths import JsonPath, replace_at, spans_at
 from pytest_streamrt.cassette.secrets import (
     KEY_PATTERNS,
@@ -220,15 +220,14 @@ class Redactor:
         url, headers = self.url(recorded.url), self.headers(recorded.headers)
         body = self.body(recorded.body, recorded.headers)
         self._where = f"the response to {name}"
-        data = [chunk.data for chunk in recorded.chunks]
-        clean, response_headers = self.chunks(data, recorded.response_headers, whole=recorded.how == "complete")
+        chunks = Chunks.of(recorded.chunks)
+        clean, response_headers = self.chunks(chunks.data, recorded.response_headers, whole=recorded.how == "complete")
         response_headers = self.headers(response_headers)
         self._where = f"the error of {name}"
         error = (recorded.error[0], self.text(recorded.error[1])) if recorded.error else None
         self._where = None
-        chunks = recorded.chunks
-        if clean is not data:
-            chunks = [RecordedChunk(c.at, d) for c, d in zip(recorded.chunks, clean, strict=True)]
+        if clean is not chunks.data:
+            chunks = Chunks(chunks.times, clean)
         return replace(
             recorded,
             url=url,
@@ -305,7 +304,7 @@ class Redactor:
                 clean[start:end] = _json_mark(whole[start:end])
         for _ in range(_ROUNDS):
             text = _text(bytes(clean))
-            hits = [*self._hits(text), *self._hits_in_deltas(text)]
+            hits = [*self._hits(text, look=False), *self._hits_in_deltas(text)]
             if not hits:
                 break
             self._note(hits)
@@ -318,8 +317,11 @@ class Redactor:
 
     # Searching.
 
-    def _hits(self, text: str) -> list[_Hit]:
-        hits: list[_Hit] = [([(start, end)], what) for start, end, what in self._search(text, self._literals)]
+    def _hits(self, text: str, *, look: bool = True) -> list[_Hit]:
+        """Every secret in the text. Without `look`: not what only looks like one."""
+        hits: list[_Hit] = [
+            ([(start, end)], what) for start, end, what in self._search(text, self._literals, look=look)
+        ]
         if has_escapes(text, all=self._has_escapes or bool(self._patterns)) or (self._has_escapes and "+" in text):
             hits += self._hits_under_escapes(text)
         return hits

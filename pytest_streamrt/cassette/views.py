@@ -35,6 +35,9 @@ _CONTROL: Final = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
 _INSIDE: Final = r'(?:[^"\\\n]++|\\.)*+'
 _STRINGS: Final = re.compile(rf'"([^"\\\n]*+)"\s*+:\s*+"({_INSIDE})"|"{_INSIDE}"\s*+:|"({_INSIDE})"')
 _PLAIN_DATA: Final = re.compile(r'^data: ?+([^{["\r\n][^\r\n]*+)', re.MULTILINE)
+_INDEX: Final = re.compile(r'"(\w*[iI]ndex)"\s*+:\s*+(\d{1,9})')
+_NO_JSON: Final = object()  # the name of the lines that hold no JSON
+_JSON: Final = ("data: {", "data:{", "{")
 _NUMBER: Final = re.compile(r'"(\w*[iI]ndex|item_?[iI]d|call_?[iI]d)"\s*:\s*("[^"\n]*"|\d+)')
 
 
@@ -132,10 +135,11 @@ def folded_texts(text: str) -> Iterator[tuple[object, str]]:
         elif alone:
             by_name.setdefault(_ALONE, []).append(alone)
     for name, values in by_name.items():
-        if _is_cut(values):
-            yield name, "".join(values)
+        # What is the same in every event, such as its id, is no delta.
+        yield name, values[0] if all(map(values[0].__eq__, values)) else "".join(values)
     if "data:" in text:
         yield _PLAIN_DATA, "".join(_PLAIN_DATA.findall(text))
+    yield _NO_JSON, "\n".join([line for line in text.split("\n") if not line.startswith(_JSON)])
     if _is_interleaved(text):
         for key, spans in _by_number(text).items():
             if len(spans) > 1:
@@ -154,6 +158,8 @@ def folds(text: str, name: object) -> Folded:
         )
     if name is _PLAIN_DATA:
         return Folded(text, [match.span(1) for match in _PLAIN_DATA.finditer(text)])
+    if name is _NO_JSON:
+        return Folded(text, [span for span in _lines(text) if not text.startswith(_JSON, span[0])])
     return Folded(text, _by_number(text)[name])
 
 
@@ -164,17 +170,26 @@ def _name(match: re.Match[str]) -> str | None:
     return _ALONE if match[3] else None
 
 
-def _is_cut(values: Sequence[str]) -> bool:
-    """Whether these may be deltas: what is the same in every event, such as its id, is none."""
-    first = values[0]
-    return len(values) > 1 and any(value != first for value in values)
+def _lines(text: str) -> Iterator[Span]:
+    """The lines, each with its end."""
+    start = 0
+    while (end := text.find("\n", start)) >= 0:
+        yield start, end + 1
+        start = end + 1
+    yield start, len(text)
 
 
 def _is_interleaved(text: str) -> bool:
-    values: dict[str, set[str]] = {}
-    for name, value in _NUMBER.findall(text):
-        values.setdefault(name, set()).add(value)
-    return any(len(each) > 1 for each in values.values())
+    """Whether the numbers of answers, items or calls go back as well as forth."""
+    if text.count('ndex":') == text.count('ndex":0') + text.count('ndex": 0'):  # nearly always
+        return False
+    last: dict[str, int] = {}
+    for name, value in _INDEX.findall(text):
+        number = int(value)
+        if last.get(name, 0) > number:
+            return True
+        last[name] = number
+    return False
 
 
 def _by_number(text: str) -> dict[object, list[Span]]:

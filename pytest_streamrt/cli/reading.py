@@ -10,7 +10,8 @@ from typing import Final
 
 import click
 
-from pytest_streamrt.cassette.format import Interaction, load_cassette
+from pytest_streamrt.cassette.interaction import Interaction
+from pytest_streamrt.cassette.loading import load_cassette
 from pytest_streamrt.cassette.retold import retold
 from pytest_streamrt.events import Event
 from pytest_streamrt.events.codec import event_adapter

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import sys
-import threading
 import time
-from collections.abc import Iterator
+import types
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from threading import get_ident
 from typing import Final
 
 import anyio
@@ -23,6 +24,7 @@ __all__ = [
     "is_clock_thread",
     "lent",
     "now_ns",
+    "real_ns",
     "running_here",
     "sleep_blocking_until",
     "sleep_until",
@@ -30,7 +32,8 @@ __all__ = [
 ]
 
 # Bound here, so that a patched `time` module does not reach the real clock.
-_real_ns: Final = time.monotonic_ns
+real_ns: Final = time.monotonic_ns
+"""The real `time.monotonic_ns`, also while time is virtual."""
 _real_sleep: Final = time.sleep
 
 _running: Final[dict[int, VirtualClock]] = {}  # by thread: a loop runs in one thread, and so does its clock
@@ -42,7 +45,7 @@ _lent: Final[ContextVar[VirtualClock | None]] = ContextVar("streamrt_clock", def
 
 def active_clock() -> VirtualClock | None:
     """The virtual clock that runs in this thread, or in the one that sent this worker thread to work, if one does."""
-    clock = _running.get(threading.get_ident()) or _lent.get()
+    clock = (_running.get(get_ident()) if _running else None) or _lent.get()
     return clock if clock is not None and clock.running else None
 
 
@@ -59,7 +62,7 @@ def lent(clock: VirtualClock) -> Iterator[None]:
 @contextmanager
 def running_here(clock: VirtualClock) -> Iterator[None]:
     """For the length of the block, this thread's clock is that one."""
-    here = threading.get_ident()
+    here = get_ident()
     before = _running.get(here)
     _running[here] = clock
     try:
@@ -73,7 +76,7 @@ def running_here(clock: VirtualClock) -> Iterator[None]:
 
 def is_clock_thread() -> bool:
     """Whether a virtual clock runs in this thread itself, and not in the one that sent it to work."""
-    return threading.get_ident() in _running
+    return get_ident() in _running
 
 
 def asyncio_loop_here() -> asyncio.AbstractEventLoop | None:
@@ -93,7 +96,7 @@ def in_trio() -> bool:
 def now_ns() -> int:
     """Nanoseconds on the clock that runs here. Only differences mean anything."""
     clock = active_clock()
-    return clock.ns if clock is not None else _real_ns()
+    return clock.ns if clock is not None else real_ns()
 
 
 async def sleep_until(ns: int) -> None:
@@ -114,10 +117,18 @@ def sleep_blocking_until(ns: int) -> None:
             clock.sleep(delay / NS)
 
 
+@types.coroutine
+def _let_others_run() -> Generator[None, None, None]:
+    yield
+
+
 async def turn() -> None:
     """Before the next delta of a stream: on virtual time wait for a turn, on real time let others run once."""
     clock = active_clock()
     if clock is None:
-        await checkpoint()
+        if in_trio():
+            await checkpoint()
+        else:
+            await _let_others_run()  # which is what a checkpoint is there, without asking again which library runs
     else:
         await clock.turn()

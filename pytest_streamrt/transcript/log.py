@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Final, TypeVar
 
 from pytest_streamrt.clock import NS, VirtualClock, active_clock, now_ns
+from pytest_streamrt.clock.current import real_ns
 from pytest_streamrt.errors import TranscriptError
 from pytest_streamrt.events.types import Event, InferenceStarted, Mark, stamp
 from pytest_streamrt.providers import detect
@@ -23,13 +23,8 @@ __all__ = ["Transcript"]
 _Stream = TypeVar("_Stream")
 
 
-@dataclass(frozen=True)
-class _Entry:
-    """One thing that was logged: an event, or what happened on an exchange, to be decoded when read."""
-
-    ns: int
-    origin: object
-    happening: object
+_Entry = tuple[int, object, object]
+"""One thing that was logged: when, by whom, and the event, or what happened on an exchange, to be decoded when read."""
 
 
 class _Tests:
@@ -208,16 +203,19 @@ class Transcript(Questions):
         running = acting.get().inference
         if running is not None and running.id == inference:
             return running._environment
-        for entry in reversed(self._entries):
-            if isinstance(entry.happening, InferenceStarted) and entry.happening.inference == inference:
-                return entry.origin
+        for _, origin, happening in reversed(self._entries):
+            if isinstance(happening, InferenceStarted) and happening.inference == inference:
+                return origin
         return None
 
     def _append(self, happening: object, origin: object) -> None:
         clock = active_clock()
+        if clock is None and self._clock is None:  # on real time, where there may be very many
+            self._entries.append((real_ns() - self._began, origin, happening))
+            return
         if clock is not None:
             clock.progress()
-        self._entries.append(_Entry(self._elapsed_ns(), origin, happening))
+        self._entries.append((self._elapsed_ns(), origin, happening))
 
     def _elapsed_ns(self) -> int:
         clock = active_clock()
@@ -236,16 +234,16 @@ class Transcript(Questions):
             self._read_entries += 1
             for event in self._events_of(entry):
                 self._events.append(event)
-                self._origins.append(entry.origin)
+                self._origins.append(entry[1])
                 self._places.append(place)
 
     def _events_of(self, entry: _Entry) -> Iterator[Event]:
-        if not isinstance(entry.origin, Exchange):
-            assert isinstance(entry.happening, Event)
-            yield entry.happening
+        ns, exchange, happening = entry
+        if not isinstance(exchange, Exchange):
+            assert isinstance(happening, Event)
+            yield happening
             return
-        exchange = entry.origin
-        for event in exchange.read(entry.happening):
+        for event in exchange.read(happening):
             seq, inference_seq = self._numbers.get(id(exchange), (0, 0))
             seq += 1
             of_inference = exchange.inference is None and not event.type.startswith("exchange.")
@@ -254,7 +252,7 @@ class Transcript(Questions):
             yield stamp(
                 event,
                 seq=seq,
-                time=entry.ns / NS,
+                time=ns / NS,
                 source=exchange.source,
                 inference=exchange.inference or (exchange.source if exchange.dialect is not None else None),
                 inference_seq=inference_seq if of_inference else 0,

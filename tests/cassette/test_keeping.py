@@ -145,7 +145,7 @@ KILLED = """
 import os, pathlib, signal, sys
 from tests.cassette.recordings import Network, answer, ask
 from pytest_streamrt import use_cassette
-from pytest_streamrt.cassette import format
+from pytest_streamrt.cassette import format, load_cassette
 from pytest_streamrt.cassette.seam import intercept
 
 path = pathlib.Path(sys.argv[1])
@@ -199,7 +199,7 @@ for point in points:
     _, status = os.waitpid(pid, 0)
     died = os.WIFSIGNALED(status)
     kept = "old" if path.read_bytes() == old else "new"
-    format.load_cassette(path)
+    load_cassette(path)
     for each in path.parent.iterdir():
         assert CANARY.encode() not in each.read_bytes(), (point, each)
     if died:  # else there is no such chunk, or no such line

@@ -1,0 +1,99 @@
+"""A recorded exchange, as everybody here holds it: its request, its response, its chunks with their times, and its end."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import overload
+
+from pytest_streamrt.transcript.exchange import How
+
+__all__ = ["Chunks", "Headers", "Interaction", "RecordedChunk"]
+
+Headers = tuple[tuple[str, str], ...]
+"""Pairs of name and value, in order, names as sent; a name may occur more than once."""
+
+
+@dataclass(frozen=True)
+class RecordedChunk:
+    """A piece of a body, as one read from the socket gave it. `at` is microseconds since the cassette began."""
+
+    at: int
+    data: bytes
+
+
+class Chunks(Sequence[RecordedChunk]):
+    """The chunks of a body, held as two rows, because there may be very many of them.
+
+    Attributes:
+        times: when each came, in microseconds since the cassette began.
+        data: what each was.
+    """
+
+    __slots__ = ("data", "times")
+    __hash__ = None  # type: ignore[assignment]  # it grows
+
+    def __init__(self, times: Iterable[int] = (), data: Iterable[bytes] = ()) -> None:
+        self.times = array("q", times)
+        self.data = list(data)
+
+    @classmethod
+    def of(cls, chunks: Iterable[RecordedChunk]) -> Chunks:
+        """These chunks in this form."""
+        if isinstance(chunks, Chunks):
+            return chunks
+        each = list(chunks)
+        return cls((chunk.at for chunk in each), (chunk.data for chunk in each))
+
+    def add(self, at: int, data: bytes) -> None:
+        """Another chunk has come."""
+        self.times.append(at)
+        self.data.append(data)
+
+    def later(self, by: int) -> Chunks:
+        """The same, so many microseconds later."""
+        return Chunks((at + by for at in self.times), self.data)
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    @overload
+    def __getitem__(self, index: int) -> RecordedChunk: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[RecordedChunk]: ...
+    def __getitem__(self, index: int | slice) -> RecordedChunk | list[RecordedChunk]:
+        if isinstance(index, slice):
+            return [RecordedChunk(at, data) for at, data in zip(self.times[index], self.data[index], strict=True)]
+        return RecordedChunk(self.times[index], self.data[index])
+
+    def __iter__(self) -> Iterator[RecordedChunk]:
+        return map(RecordedChunk, self.times, self.data)
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, Chunks):
+            return self.data == other.data and self.times == other.times
+        return list(self) == other if isinstance(other, list) else NotImplemented
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} chunks of {sum(map(len, self.data))} bytes>"
+
+
+@dataclass
+class Interaction:
+    """One exchange. All times are microseconds since the cassette began."""
+
+    id: int
+    at: int
+    method: str
+    url: str
+    headers: Headers
+    body: bytes
+    status: int | None = None
+    response_at: int = 0
+    response_headers: Headers = ()
+    chunks: Sequence[RecordedChunk] = field(default_factory=Chunks)
+    how: How | None = None
+    end_at: int = 0
+    error: tuple[str, str] | None = None
+    """The class name and the message of what the client's HTTP library raised."""

@@ -1,0 +1,285 @@
+"""Reads a cassette's file, some thousand lines at a time, and says where it is damaged."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import gc
+from array import array
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import IO, Any, Final, get_args
+
+from pydantic_core import from_json
+
+from pytest_streamrt.cassette.format import HEADER, VERSION, compact
+from pytest_streamrt.cassette.interaction import Chunks, Headers, Interaction
+from pytest_streamrt.errors import CassetteError
+from pytest_streamrt.transcript.exchange import How
+
+__all__ = ["load_cassette"]
+
+_BOM: Final = b"\xef\xbb\xbf"  # which editors put in front
+_BLANK: Final = _BOM + b" \t\r\n"
+_BLOCK: Final = 1 << 16  # bytes that are read at once: more would not stay in the cache
+_SHOWN: Final = 60  # characters of a damaged line that are quoted
+
+
+def load_cassette(path: Path) -> list[Interaction]:
+    """Read a cassette.
+
+    Raises:
+        CassetteError: there is none, or it is damaged; it names the file and the line.
+    """
+    try:
+        file = path.open("rb")
+    except FileNotFoundError:
+        msg = f"there is no cassette at {path}. Record one: pytest --streamrt-record=once"
+        raise CassetteError(msg) from None
+    except OSError as error:
+        raise _unreadable(path, error) from None
+    interactions: dict[int, Interaction] = {}
+    with file, _without_collector():
+        number = _read_blocks(path, file, interactions)
+    for interaction in interactions.values():
+        if interaction.how is None:
+            raise _damaged(path, number, f"the exchange with id {interaction.id} has no end")
+    return list(interactions.values())
+
+
+def _read_blocks(path: Path, file: IO[bytes], interactions: dict[int, Interaction]) -> int:
+    """Read all lines, some thousands at a time; gives the number of the last."""
+    number = 0
+    open_: dict[int, Chunks] = {}
+    while block := _read(path, file):
+        number = _read_block(path, block, number, interactions, open_)
+    if not number:
+        raise _damaged(path, 1, "the file is empty")
+    return number
+
+
+def _read(path: Path, file: IO[bytes]) -> bytes:
+    try:
+        return file.read(_BLOCK) + file.readline()
+    except OSError as error:
+        raise _unreadable(path, error) from None
+
+
+def _read_block(
+    path: Path, block: bytes, before: int, interactions: dict[int, Interaction], open_: dict[int, Chunks]
+) -> int:
+    """Read these lines, which so many came before; gives the number of the last that says anything."""
+    number = before
+    cut_short = not block.endswith(b"\n") and block.rpartition(b"\n")[2].strip(_BLANK) != b""
+    if not before:
+        block = block.removeprefix(_BOM)
+        if not block.strip():
+            return 0
+        head, _, block = block.partition(b"\n")
+        if not (cut_short and not block):
+            _check_header(path, head)
+            number = 1
+        else:
+            block = head
+    block = block.rstrip()  # editors add a line at the end
+    lines: list[bytes] | None = None
+    parsed = _parsed(block)
+    if parsed is None:  # not all of it is JSON: each line is looked at by itself
+        lines = block.split(b"\n")
+        if cut_short:
+            last = lines.pop()
+        parsed = [{}] * len(lines)
+    elif cut_short:  # a line that is whole but for its end
+        last = block.rpartition(b"\n")[2]
+        parsed = parsed[:-1]
+    if _takes_all(parsed, open_):
+        number += len(parsed)
+        parsed = []
+    for number, line in enumerate(parsed, start=number + 1):  # noqa: B020
+        try:
+            # Nearly every line of nearly every cassette: a chunk of text, of an exchange whose response has begun.
+            data = line["text"].encode()
+            open_[line["id"]].add(int(line["at"] * 1e6 + 0.5), data)
+            continue
+        except (KeyError, TypeError, AttributeError, ArithmeticError, ValueError):
+            pass  # it is another line, or none
+        if lines is None:
+            lines = block.split(b"\n")
+        _read_one(path, number, lines[number - 1 - (before or 1)], interactions, open_)
+    if cut_short:
+        raise _damaged(path, number + 1, f"the file is cut short inside its last line: {_quote(last)}")
+    return number
+
+
+def _takes_all(parsed: Sequence[Any], open_: Mapping[int, Chunks]) -> bool:
+    """Whether these lines were all chunks of one exchange, as they are in the middle of a long stream; then it has them."""
+    try:
+        ids = [line["id"] for line in parsed]
+        if not ids or ids.count(ids[0]) != len(ids):
+            return False
+        data = [line["text"].encode() for line in parsed]
+        times = array("q", [int(line["at"] * 1e6 + 0.5) for line in parsed])
+        chunks = open_[ids[0]]
+    except (KeyError, TypeError, AttributeError, ArithmeticError, ValueError):
+        return False
+    chunks.times.extend(times)
+    chunks.data.extend(data)
+    return True
+
+
+def _parsed(block: bytes) -> list[Any] | None:
+    """All these lines as JSON, at once; None where one of them is none, or there is more in a line than one value."""
+    if not block:
+        return []
+    try:
+        parsed: list[Any] = from_json(b"[" + block.replace(b"\n", b",\n") + b"]", cache_strings="keys")
+    except ValueError:
+        return None
+    return parsed if len(parsed) == block.count(b"\n") + 1 else None
+
+
+@contextlib.contextmanager
+def _without_collector() -> Iterator[None]:
+    """Very many objects are made, none of which can be garbage: to look for some takes as long as all the rest."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
+def _read_one(
+    path: Path, number: int, line: bytes, interactions: dict[int, Interaction], open_: dict[int, Chunks]
+) -> None:
+    try:
+        interaction = _read_line(_parse(line), interactions)
+    except _LineError as error:
+        raise _damaged(path, number, str(error)) from None
+    except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError) as error:
+        what = f"it lacks {error}" if isinstance(error, KeyError) else str(error)
+        raise _damaged(path, number, f"this is no line of a cassette: {_quote(line)} ({what})") from None
+    if interaction.status is not None and interaction.how is None:
+        assert isinstance(interaction.chunks, Chunks)
+        open_[interaction.id] = interaction.chunks
+    else:
+        open_.pop(interaction.id, None)
+
+
+class _LineError(Exception):
+    """What is wrong with a line, in a sentence."""
+
+
+def _parse(line: bytes) -> dict[str, Any]:
+    try:
+        parsed = from_json(line)
+    except ValueError as error:
+        msg = f"this is not JSON: {_quote(line)} ({error})"
+        raise _LineError(msg) from None
+    if not isinstance(parsed, dict):
+        msg = f"this is not a JSON object: {_quote(line)}"
+        raise _LineError(msg)
+    return parsed
+
+
+def _check_header(path: Path, line: bytes) -> None:
+    try:
+        header = _parse(line)
+    except _LineError as error:
+        raise _damaged(path, 1, str(error)) from None
+    if header.get("cassette") != HEADER["cassette"]:
+        raise _damaged(path, 1, f"this is no cassette of pytest-streamrt: it begins with {_quote(line)}")
+    if header.get("version") != VERSION:
+        msg = (
+            f"the cassette {path} has version {header.get('version')!r}, and this pytest-streamrt reads version {VERSION}. "
+            "Record it again: pytest --streamrt-record=rewrite"
+        )
+        raise CassetteError(msg)
+
+
+def _read_line(line: dict[str, Any], interactions: dict[int, Interaction]) -> Interaction:
+    id, at = line["id"], round(line["at"] * 1e6)
+    if not isinstance(id, int) or isinstance(id, bool):
+        raise _LineError(f"an id is a whole number, not {id!r}")
+    if "request" in line:
+        request = line["request"]
+        if id in interactions:
+            msg = f"the exchange with id {id} begins a second time"
+            raise _LineError(msg)
+        interactions[id] = Interaction(
+            id, at, request["method"], request["url"], _headers(request["headers"]), _body(request)
+        )
+        return interactions[id]
+    interaction = interactions.get(id)
+    if interaction is None or interaction.how is not None:
+        msg = f"the exchange with id {id} has {'not begun' if interaction is None else 'ended'} at this line"
+        raise _LineError(msg)
+    if "response" in line:
+        response = line["response"]
+        interaction.status = _status(response["status"])
+        interaction.response_at = at
+        interaction.response_headers = _headers(response["headers"])
+    elif "end" in line:
+        if line["end"] not in get_args(How):
+            msg = f"an exchange ends in one of {', '.join(get_args(How))}, not {line['end']!r}"
+            raise _LineError(msg)
+        interaction.how = line["end"]
+        interaction.end_at = at
+        error = line.get("error")
+        interaction.error = (str(error[0]), str(error[1])) if error else None
+        if interaction.error is None and interaction.how in ("disconnected", "timeout", "failed"):
+            raise _LineError(
+                f"an exchange that ended {interaction.how!r} has the error that was raised, and this has none"
+            )
+        if interaction.status is None and interaction.how == "complete":
+            raise _LineError(f"the exchange with id {id} is complete, and has no response")
+    else:
+        if interaction.status is None:
+            msg = f"the exchange with id {id} has a chunk and no response"
+            raise _LineError(msg)
+        assert isinstance(interaction.chunks, Chunks)
+        interaction.chunks.add(at, _bytes(line))
+    return interaction
+
+
+def _status(status: Any) -> int:
+    if not isinstance(status, int) or not 100 <= status <= 599:
+        raise _LineError(f"a status is a number from 100 to 599, not {status!r}")
+    return status
+
+
+def _headers(pairs: Iterable[Any]) -> Headers:
+    headers = tuple((str(name), str(value)) for name, value in pairs)
+    for name, value in headers:
+        f"{name}{value}".encode("latin-1")  # what is no header must not be found out in the middle of a test
+    return headers
+
+
+def _body(request: Mapping[str, Any]) -> bytes:
+    return compact(request["json"]) if "json" in request else _bytes(request)
+
+
+def _bytes(fields: Mapping[str, Any]) -> bytes:
+    if "text" in fields:
+        text: str = fields["text"]
+        return text.encode()
+    return base64.b64decode(fields["base64"], validate=True)
+
+
+def _unreadable(path: Path, error: OSError) -> CassetteError:
+    return CassetteError(f"the cassette {path} cannot be read: {error.strerror or error}")
+
+
+def _damaged(path: Path, number: int, what: str) -> CassetteError:
+    msg = (
+        f"the cassette {path} is damaged at line {number}: {what}. Take it from version control, "
+        "or record it again: pytest --streamrt-record=rewrite"
+    )
+    return CassetteError(msg)
+
+
+def _quote(line: bytes) -> str:
+    line = line.rstrip(b"\n")
+    text = repr(line[:_SHOWN].decode(errors="replace"))
+    return text if len(line) <= _SHOWN else f"{text}…"
