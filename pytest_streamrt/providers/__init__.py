@@ -16,6 +16,8 @@ from pytest_streamrt.providers.decoder import Decoder, decode_all
 from pytest_streamrt.providers.dialect import Dialect
 from pytest_streamrt.providers.encoder import encode_script
 from pytest_streamrt.providers.encoder import encode_whole as _encode_whole
+from pytest_streamrt.providers.gemini_encode import GenerateEncoder
+from pytest_streamrt.providers.gemini_generate import GenerateMapper
 from pytest_streamrt.providers.openai_chat import ChatMapper
 from pytest_streamrt.providers.openai_chat_encode import ChatEncoder
 from pytest_streamrt.providers.openai_responses import ResponsesMapper
@@ -34,6 +36,13 @@ _ALL: Final = (
         MessagesMapper,
         MessagesEncoder,
         also=r"/publishers/anthropic/models/[^/]+:(?:streamR|r)awPredict",
+    ),
+    Dialect(
+        "gemini.generate",
+        (":streamGenerateContent", ":generateContent"),
+        GenerateMapper,
+        GenerateEncoder,
+        arrays=True,
     ),
 )
 

@@ -9,6 +9,7 @@ from typing import Any, Final, Protocol
 from pytest_streamrt.errors import StreamError
 from pytest_streamrt.events.types import Event, Status
 from pytest_streamrt.providers.fields import Malformed
+from pytest_streamrt.wire.json_array import JSONArrayDecoder
 from pytest_streamrt.wire.sse import ServerSentEvent, SSEDecoder
 
 __all__ = ["Decoder", "Mapper", "decode_all"]
@@ -45,9 +46,10 @@ class Decoder:
     The events do not depend on where the bytes were cut. They are unstamped (`seq` 0).
     """
 
-    def __init__(self, name: str, mapper: Mapper) -> None:
+    def __init__(self, name: str, mapper: Mapper, *, arrays: bool = False) -> None:
         self._name = name
-        self._sse = SSEDecoder("sdk")
+        self._arrays = arrays  # whether the stream may be a JSON array: its first byte tells
+        self._frames: SSEDecoder | JSONArrayDecoder = SSEDecoder("sdk")
         self._mapper = mapper
         self._begun = False
         self._notes: list[Event] = []  # comments of a stream that has not begun
@@ -70,10 +72,14 @@ class Decoder:
             raise self._error
         if self._mapper.ended:
             return []
+        if self._arrays and data:
+            self._arrays = False
+            if data[:1] == b"[":
+                self._frames = JSONArrayDecoder()
         self._fed += len(data)
         events: list[Event] = []
         try:
-            for sse in self._sse.feed(data):
+            for sse in self._frames.feed(data):
                 self._map(sse, events)
         except StreamError as error:
             self._error = error
@@ -93,7 +99,7 @@ class Decoder:
             return []
         events: list[Event] = []
         rest = None
-        for sse in self._sse.close():
+        for sse in self._frames.close():
             if sse.complete:
                 self._map(sse, events)
             else:

@@ -44,6 +44,7 @@ class Dialect:
         paths: how the path of a request's URL ends in this API.
         mapper: makes a mapper for one stream.
         encoder: makes an encoder for one stream.
+        arrays: whether a stream may be a JSON array instead of server-sent events.
         also: a regular expression for paths that no ending tells; it is to match up to the path's end.
     """
 
@@ -52,6 +53,7 @@ class Dialect:
     mapper: Callable[[], Mapper]
     encoder: MakeEncoder
     also: str | None = None
+    arrays: bool = False
 
     def speaks(self, path: str) -> bool:
         """Whether a POST to that path is answered in this dialect."""
@@ -61,4 +63,4 @@ class Dialect:
 
     def decoder(self) -> Decoder:
         """A fresh incremental decoder: bytes in, events out."""
-        return Decoder(self.name, self.mapper())
+        return Decoder(self.name, self.mapper(), arrays=self.arrays)

@@ -85,13 +85,13 @@ def encode_whole(script: Script, encoder: Encoder) -> bytes:
     return compact(encoder.body()).encode()
 
 
-def compact(data: Mapping[str, Any]) -> str:
+def compact(data: Mapping[str, Any], separators: tuple[str, str] = (",", ":")) -> str:
     """The JSON text that UTF-8 can hold: compact, non-ASCII text as it is, and half a character as an escape."""
-    written = json.dumps(data, separators=(",", ":"), ensure_ascii=False)
+    written = json.dumps(data, separators=separators, ensure_ascii=False)
     try:
         written.encode()
     except UnicodeEncodeError:  # a lone surrogate, which UTF-8 cannot hold but a JSON escape can
-        return json.dumps(data, separators=(",", ":"))
+        return json.dumps(data, separators=separators)
     return written
 
 

@@ -13,7 +13,9 @@ from tests.providers.streams import (
     calling,
     chunk,
     event,
+    gemini_chunk,
     message_event,
+    part,
     response,
 )
 
@@ -111,7 +113,45 @@ RICH["anthropic.messages"] = [
         usage={"input_tokens": 3, "output_tokens": 4, "server_tool_use": {"web_search_requests": 1}},
     ),
 ]
+RICH["gemini.generate"] = [
+    gemini_chunk([], usageMetadata={"promptTokenCount": 1, "toolUsePromptTokenCount": 2}),
+    part(text="t", thought=True),
+    part(text="u", thought=True, thoughtSignature="s"),
+    part(text="", thoughtSignature="x"),
+    gemini_chunk([{"executableCode": {"code": "1"}, "thoughtSignature": "y"}, {"text": "a"}, {"text": ""}]),
+    part(text="b", index=1, finish="MAX_TOKENS"),
+    gemini_chunk(
+        [
+            {"functionCall": {"name": "f", "args": {"x": 1}, "id": "c1"}, "thoughtSignature": "z"},
+            {"functionCall": {"name": "g"}},
+        ]
+    ),
+    {
+        "candidates": [
+            {
+                "content": {"parts": [{"text": "c"}], "role": "model"},
+                "index": 0,
+                "groundingMetadata": {
+                    "groundingChunks": [{"web": {"uri": "u", "title": "t"}}],
+                    "webSearchQueries": ["q"],
+                },
+                "citationMetadata": {"citationSources": [{"uri": "v"}], "citations": [{"uri": "w"}]},
+                "safetyRatings": [{"category": "c"}],
+                "finishReason": "SAFETY",
+                "finishMessage": "no",
+            }
+        ],
+        "promptFeedback": {"blockReason": "OTHER", "blockReasonMessage": "never"},
+        "usageMetadata": {"promptTokenCount": 1, "candidatesTokenCount": 2, "thoughtsTokenCount": 3},
+        "automaticFunctionCallingHistory": [1],
+    },
+]
 ENDS = {
+    "gemini.generate": [
+        part(text="", finish="STOP"),
+        {"error": {"code": 503, "message": "m", "status": "UNAVAILABLE"}},
+        {"promptFeedback": {"blockReason": "SAFETY"}},
+    ],
     "anthropic.messages": [
         MESSAGE_STOP,
         message_event("error", error={"type": "overloaded_error", "message": "m"}),
@@ -128,6 +168,7 @@ OUTPUT = [each["item"] for each in RICH["openai.responses"] if each["type"].ends
 MESSAGES = [choice["delta"] for each in RICH["openai.chat"] for choice in each["choices"]]
 BLOCKS = [each["content_block"] for each in RICH["anthropic.messages"] if each["type"] == "content_block_start"]
 BODIES = {
+    "gemini.generate": [RICH["gemini.generate"][-1], {"error": {"code": 503, "message": "m", "status": "UNAVAILABLE"}}],
     "anthropic.messages": [
         {
             "type": "message",

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 import anthropic
 import httpx2
 import openai
+from google import genai
 
 MESSAGES = [{"role": "user", "content": "Hello"}]
 
@@ -85,3 +86,23 @@ def whole_message(body):
     """What ``create()`` of the Messages API gives."""
     with anthropic_client([body], "application/json") as client:
         return client.messages.create(**ASKED)
+
+
+@contextmanager
+def gemini_client(chunks, content_type="text/event-stream"):
+    """A client of Google's to whom the provider answers each request with these chunks."""
+    with http_client(chunks, content_type) as http:
+        options = {"base_url": "http://provider.test", "httpx_client": http}
+        yield genai.Client(api_key="none", http_options=options)
+
+
+def gemini_chunks(chunks):
+    """What ``generate_content_stream()`` gives."""
+    with gemini_client(chunks) as client:
+        return list(client.models.generate_content_stream(model="m", contents="Hello"))
+
+
+def gemini_answer(body):
+    """What ``generate_content()`` gives."""
+    with gemini_client([body], "application/json") as client:
+        return client.models.generate_content(model="m", contents="Hello")

@@ -96,12 +96,34 @@ def messages(*events, end=(MESSAGE_DELTA, MESSAGE_STOP)):
     return decode(sse(MESSAGE_START, *events, *end, named=True), "anthropic.messages")
 
 
+def part(index=0, finish=None, **fields):
+    """A chunk of Gemini's with one part; `finish` is its finish reason."""
+    return gemini_chunk([fields], index, finish)
+
+
+def gemini_chunk(parts, index=0, finish=None, **more):
+    """A chunk of Gemini's with one candidate. What is given as `more` stands at its top."""
+    candidate = {"content": {"parts": parts, "role": "model"}, "index": index, "finishReason": finish}
+    return {"candidates": [candidate], "modelVersion": "m", "responseId": "gem-1", **more}
+
+
+def gemini(*chunks, end=part(text="", finish="STOP")):  # noqa: B008 - a constant
+    """Decode chunks of Gemini's, up to one with a finish reason."""
+    return decode(sse(*chunks, *([end] if end else []), newline="\r\n"), "gemini.generate")
+
+
 # How the dialects differ in what they can say.
-ONE_REASONING = {"anthropic.messages"}
+ONE_REASONING = {"anthropic.messages", "gemini.generate"}
 """Dialects that do not tell a summary of the reasoning from the reasoning."""
-REFUSES_AT_THE_END = {"anthropic.messages"}
+REFUSES_AT_THE_END = {"anthropic.messages", "gemini.generate"}
 """Dialects in which a refusal has no deltas: the end of the answer says it."""
-HAS_CHOICES = {"openai.chat"}
+WHOLE_CALLS = {"gemini.generate"}
+"""Dialects in which a tool call comes in one piece, and its arguments are an object instead of text."""
+NO_END_MARKER = {"gemini.generate"}
+"""Dialects in which only the end of the bytes is the end."""
+NO_NOTES = {"gemini.generate"}
+"""Dialects that have neither notes nor comments."""
+HAS_CHOICES = {"openai.chat", "gemini.generate"}
 """Dialects in which an answer can have several choices."""
 
 
@@ -110,8 +132,10 @@ BEGINNING = {
     "openai.chat": sse(chunk({"content": "a"})),
     "openai.responses": sse(CREATED, event("output_text.delta", item_id="m1", delta="a"), named=True),
     "anthropic.messages": sse(MESSAGE_START, block(0, "text", text=""), block_delta(0, "text", text="a"), named=True),
+    "gemini.generate": sse(part(text="a")),
 }
 END = {
+    "gemini.generate": sse(part(text="", finish="STOP")),
     "openai.chat": sse(chunk({}, "stop")) + DONE,
     "openai.responses": sse(COMPLETED, named=True),
     "anthropic.messages": sse(block_stop(0), MESSAGE_DELTA, MESSAGE_STOP, named=True),

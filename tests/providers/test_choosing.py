@@ -18,6 +18,10 @@ KNOWN = [
     ("http://127.0.0.1:8080/chat/completions", "openai.chat"),
     ("https://generativelanguage.googleapis.com/v1beta/openai/chat/completions", "openai.chat"),
     ("/v1/chat/completions", "openai.chat"),
+    ("https://api.anthropic.com/v1/messages?beta=true", "anthropic.messages"),
+    ("https://x.services.ai.azure.com/anthropic/v1/messages", "anthropic.messages"),
+    ("https://generativelanguage.googleapis.com/v1beta/models/gemini:streamGenerateContent?alt=sse", "gemini.generate"),
+    ("https://aiplatform.googleapis.com/v1/publishers/google/models/gemini:generateContent", "gemini.generate"),
 ]
 UNKNOWN = [
     "https://api.openai.com/v1/embeddings",
@@ -27,6 +31,7 @@ UNKNOWN = [
     "https://example.com/?next=/chat/completions",
     "https://example.com/#/responses",
     "https://responses",
+    "https://generativelanguage.googleapis.com/v1beta/models/gemini:countTokens",
     "https://example.com/",
     "",
     "http://[not-an-address/chat/completions",
@@ -54,10 +59,13 @@ def test_only_a_post_is_answered_in_a_dialect(method, url, name):
 @pytest.mark.parametrize("name", DIALECTS)
 def test_each_dialect_is_found_by_its_name(name):
     assert dialect(name).name == name
-    assert detect("POST", f"https://example.com{dialect(name).paths[0]}") == name
+    assert all(detect("POST", f"https://example.com/v1{path}") == name for path in dialect(name).paths)
 
 
 @pytest.mark.parametrize("ask", [dialect, lambda name: encode(script("a"), name)], ids=["dialect", "encode"])
 def test_an_unknown_name_is_answered_with_those_there_are(ask):
-    with pytest.raises(ValueError, match=r"no dialect 'openai'; there are: openai\.responses, openai\.chat"):
+    with pytest.raises(
+        ValueError,
+        match=r"no dialect 'openai'; there are: openai\.responses, openai\.chat, anthropic\.messages, gemini\.generate",
+    ):
         ask("openai")

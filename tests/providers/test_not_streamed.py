@@ -150,7 +150,9 @@ def test_an_error_body_is_a_failed_inference(dialect):
 
 @EVERY_DIALECT
 def test_a_body_with_a_byte_order_mark_is_read(dialect):
-    assert whole(dialect, b'\xef\xbb\xbf{"id": "x", "model": "m"}')[0] == InferenceStarted("m", "x")
+    assert whole(dialect, b'\xef\xbb\xbf{"id": "x", "model": "m", "responseId": "x", "modelVersion": "m"}')[
+        0
+    ] == InferenceStarted("m", "x")
 
 
 @EVERY_DIALECT

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pytest_streamrt import ScriptError, fold, script
 from pytest_streamrt.events import Citation, FunctionCall, Reasoning, Status
 from pytest_streamrt.providers import DIALECTS, Quirks, decode, dialect, encode, encode_whole
-from tests.providers.streams import HAS_CHOICES, assert_legal, assert_sound, items
+from tests.providers.streams import HAS_CHOICES, NO_NOTES, assert_legal, assert_sound, items
 from tests.strategies import chunked, examples, json_values, plain_texts, sizes
 
 EVERY_DIALECT = pytest.mark.parametrize("dialect", DIALECTS)
@@ -105,7 +105,7 @@ def test_a_citation_is_one(dialect):
     assert [item.text for item in items(events)] == ["It is so. Yes."]
 
 
-@EVERY_DIALECT
+@pytest.mark.parametrize("dialect", sorted(set(DIALECTS) - NO_NOTES))
 @pytest.mark.parametrize("name", ["Searching…", "web_search_call.searching"])
 def test_a_note_is_a_status(dialect, name):
     events = events_of(script("a", script.status(name), "b"), dialect)
@@ -115,7 +115,14 @@ def test_a_note_is_a_status(dialect, name):
     assert fold(events).text == "ab"
 
 
-@EVERY_DIALECT
+@pytest.mark.parametrize("dialect", NO_NOTES)
+def test_where_there_are_no_notes_they_are_left_out(dialect):
+    s = script("a", script.status("searching"), "b")
+
+    assert encode(s, dialect, Quirks(comments=("x",))) == encode(script("a", "b"), dialect)
+
+
+@pytest.mark.parametrize("dialect", sorted(set(DIALECTS) - NO_NOTES))
 def test_comments_before_the_answer_are_notes(dialect):
     events = events_of(script("a"), dialect, Quirks(comments=("PROCESSING",)))
 
