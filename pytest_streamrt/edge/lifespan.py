@@ -30,13 +30,13 @@ class Lifespan:
         """What the application has put there as it started; each request gets a copy."""
         self._app = app
         self._mode = mode
-        self._asked: list[str] = []  # "startup", then "shutdown"
+        self._asked: list[str] = []  # "startup", then "shutdown"; none before it is begun, nor after its loop is gone
         self._told = 0  # how many of these the application has been told
         self._answers: dict[str, Message] = {}
         self._error: BaseException | None = None
         self._finished = False
-        self._change = anyio.Event()
-        self._scope = anyio.CancelScope()
+        self._change: anyio.Event
+        self._scope: anyio.CancelScope
 
     async def start(self) -> None:
         """Start the application, unless it has been started; returns when it is ready.
@@ -48,7 +48,7 @@ class Lifespan:
         if self._mode == "off":
             return
         if not self._asked:
-            self._ask("startup")
+            self._begin()
             start_task(self._run, "ASGI lifespan")
         await self._answered("startup")
         if self._mode == "on" or "startup" in self._answers:
@@ -71,6 +71,16 @@ class Lifespan:
         await self._end()
         await self._check("shutdown")
         return not waiting.cancelled_caught
+
+    def _begin(self) -> None:
+        """In the loop that it is to run in: a client may have been made before there was one."""
+        self._asked = ["startup"]
+        self._told = 0
+        self._answers = {}
+        self._finished = False
+        self._change = anyio.Event()
+        self._scope = anyio.CancelScope()
+        self.state.clear()
 
     async def _check(self, phase: str) -> None:
         """Raise what went wrong in that phase, if anything did."""
@@ -102,6 +112,7 @@ class Lifespan:
                 await self._app(scope, self._receive, self._send)
         except BaseException as error:
             if is_cancellation(error):
+                self._asked = []  # its loop ends; with the next one, it begins anew
                 raise
             self._error = error
         finally:
@@ -117,11 +128,15 @@ class Lifespan:
 
     async def _send(self, message: Message) -> None:
         await anyio.lowlevel.checkpoint()
-        asked = self._asked[-1]
-        if message["type"] not in (f"lifespan.{asked}.complete", f"lifespan.{asked}.failed") or asked in self._answers:
-            msg = f"the ASGI message {message['type']!r} was sent in answer to 'lifespan.{asked}'"
+        type_ = message["type"]
+        phase = type_.removeprefix("lifespan.").rpartition(".")[0]
+        # One that is cancelled says that it has shut down without being asked, as Starlette does.
+        in_turn = phase == "startup" or (phase == "shutdown" and "startup" in self._answers)
+        known = type_ in (f"lifespan.{phase}.complete", f"lifespan.{phase}.failed")
+        if not (in_turn and known) or phase in self._answers:
+            msg = f"the ASGI message {type_!r} was sent in answer to 'lifespan.{self._asked[-1]}'"
             raise RuntimeError(msg)
-        self._answers[asked] = message
+        self._answers[phase] = message
         self._changed()
 
     async def _answered(self, phase: str) -> None:

@@ -14,7 +14,7 @@ from starlette.routing import Route
 from pytest_streamrt import LeftBehind
 from tests.edge.apps import client_of
 
-pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time]
+pytestmark = pytest.mark.anyio
 
 
 def app_of(lifespan):
@@ -24,6 +24,7 @@ def app_of(lifespan):
     return Starlette(routes=[Route("/", chat)], lifespan=asynccontextmanager(lifespan))
 
 
+@pytest.mark.virtual_time
 async def test_it_is_started_and_shut_down_around_the_client(virtual_clock):
     seen = []
 
@@ -41,6 +42,7 @@ async def test_it_is_started_and_shut_down_around_the_client(virtual_clock):
     assert seen == [5]
 
 
+@pytest.mark.virtual_time
 async def test_a_client_that_is_not_entered_starts_it_with_its_first_requests():
     starts = []
 
@@ -58,6 +60,7 @@ async def test_a_client_that_is_not_entered_starts_it_with_its_first_requests():
     assert starts == [1]
 
 
+@pytest.mark.virtual_time
 async def test_what_it_raises_as_it_starts_is_raised():
     async def lifespan(app):
         raise LookupError("no database")
@@ -68,6 +71,7 @@ async def test_what_it_raises_as_it_starts_is_raised():
             pytest.fail("not reached")
 
 
+@pytest.mark.virtual_time
 async def test_what_it_raises_as_it_shuts_down_is_raised():
     async def lifespan(app):
         yield {"greeting": "hi"}
@@ -78,6 +82,7 @@ async def test_what_it_raises_as_it_shuts_down_is_raised():
             await client.get("/")
 
 
+@pytest.mark.virtual_time
 @pytest.mark.parametrize("reason", ["no database", ""])
 async def test_it_may_say_that_it_cannot_start(reason):
     async def app(scope, receive, send):
@@ -95,18 +100,21 @@ async def no_lifespan(scope, receive, send):
     await PlainTextResponse("ok")(scope, receive, send)
 
 
+@pytest.mark.virtual_time
 @pytest.mark.parametrize("mode", ["auto", "off"])
 async def test_an_app_without_one_is_taken_for_that(mode):
     async with client_of(httpx2, no_lifespan, lifespan=mode) as client:
         assert (await client.get("/")).text == "ok"
 
 
+@pytest.mark.virtual_time
 async def test_unless_it_is_to_have_one():
     with pytest.raises(NotImplementedError):
         async with client_of(httpx2, no_lifespan, lifespan="on"):
             pytest.fail("not reached")
 
 
+@pytest.mark.virtual_time
 async def test_one_that_does_not_shut_down_is_named(virtual_clock):
     async def lifespan(app):
         yield {"greeting": "hi"}
@@ -116,3 +124,21 @@ async def test_one_that_does_not_shut_down_is_named(virtual_clock):
         async with client_of(httpx2, app_of(lifespan)) as client:
             await client.get("/")
     assert virtual_clock.now == 5
+
+
+@pytest.mark.parametrize("backends", [["asyncio"], ["trio"], ["asyncio", "trio", "asyncio"]])
+def test_a_client_made_before_there_is_a_loop(backends):
+    seen = []
+
+    async def lifespan(app):
+        seen.append("started")
+        yield {"greeting": "hi"}
+        seen.append("shut down")
+
+    client = client_of(httpx2, app_of(lifespan))  # as at the top of a module, and never closed
+
+    async def ask():
+        return (await client.get("/")).text
+
+    assert [anyio.run(ask, backend=backend) for backend in backends] == ["hi" for _ in backends]
+    assert seen == ["started" for _ in backends]
