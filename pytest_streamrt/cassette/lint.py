@@ -13,15 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from pytest_streamrt.cassette.format import (
-    Interaction,
-    chunk_line,
-    dump_cassette,
-    end_line,
-    load_cassette,
-    request_line,
-    response_line,
-)
+from pytest_streamrt.cassette.format import chunk_line, end_line, request_line, response_line
+from pytest_streamrt.cassette.interaction import Interaction
+from pytest_streamrt.cassette.loading import load_cassette
 from pytest_streamrt.cassette.redact import PLACEHOLDER, Redactor
 from pytest_streamrt.cassette.secrets import is_secret_header
 from pytest_streamrt.cassette.unpack import encodings_of, unpack
@@ -111,8 +105,7 @@ def _cassette(data: bytes, interactions: Sequence[Interaction], redactor: Redact
         leaks += found
         for kind, number, written in changed:
             place = places[each.id, kind, number] - 1
-            (_, line) = dump_cassette([written])
-            lines[place] = line.removesuffix(b"\n") + (b"\r" if lines[place].endswith(b"\r") else b"")
+            lines[place] = written.removesuffix(b"\n") + (b"\r" if lines[place].endswith(b"\r") else b"")
     return Cleaned(sorted(leaks, key=_line), b"\n".join(lines))
 
 
@@ -136,16 +129,18 @@ def _places(lines: Sequence[bytes]) -> dict[_Place, int]:
     return places
 
 
-def _changed(old: Interaction, new: Interaction) -> list[tuple[str, int, dict[str, object]]]:
+def _changed(old: Interaction, new: Interaction) -> list[tuple[str, int, bytes]]:
     """The lines of a cassette that are not the same: their kind, which of that kind, and what is to stand there."""
-    changed: list[tuple[str, int, dict[str, object]]] = []
+    changed: list[tuple[str, int, bytes]] = []
     if (old.url, old.headers, old.body) != (new.url, new.headers, new.body):
         changed.append(("request", 0, request_line(new)))
     if old.response_headers != new.response_headers:
         changed.append(("response", 0, response_line(new)))
     pairs = zip(old.chunks, new.chunks, strict=True)
     changed += [
-        ("chunk", n, chunk_line(new, after)) for n, (before, after) in enumerate(pairs) if before.data != after.data
+        ("chunk", n, chunk_line(new, after.at, after.data))
+        for n, (before, after) in enumerate(pairs)
+        if before.data != after.data
     ]
     if old.error != new.error:
         changed.append(("end", 0, end_line(new)))

@@ -189,12 +189,13 @@ class Transcript(Questions):
         """When deltas were read off that exchange after an event, in nanoseconds: one entry for each delta."""
         self._read()
         after = self._places[next(i for i, event in enumerate(self._events) if event is since)]
-        later = [i for i, entry in enumerate(self._entries) if i > after and entry.origin is exchange]
-        if not any(isinstance(self._entries[i].happening, bytes) for i in later):
-            return []
         chunks = [
-            (i, e.ns) for i, e in enumerate(self._entries) if e.origin is exchange and isinstance(e.happening, bytes)
+            (i, ns)
+            for i, (ns, origin, happening) in enumerate(self._entries)
+            if origin is exchange and isinstance(happening, bytes)
         ]
+        if not any(i > after for i, _ in chunks):
+            return []
         counts = exchange.deltas_by_chunk()
         return [ns for (i, ns), n in zip(chunks, counts, strict=True) for _ in range(n) if i > after]
 
