@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
+from pytest_streamrt.cassette.telemetry import forget_key
+
 __all__ = ["placeholder_keys"]
 
 # Each with others that serve the same SDK as well; google-genai complains where it finds two.
@@ -36,3 +38,4 @@ def placeholder_keys() -> Iterator[None]:
     finally:
         for name in made:
             os.environ.pop(name, None)
+        forget_key(_PLACEHOLDER)

@@ -17,6 +17,7 @@ from types import ModuleType
 from typing import Any, Final, Protocol
 
 from pytest_streamrt.cassette.guard import leaving
+from pytest_streamrt.cassette.telemetry import flush_telemetry, is_telemetry
 
 __all__ = ["Interceptor", "intercept", "passing"]
 
@@ -54,6 +55,7 @@ def intercept(interceptor: Interceptor) -> Iterator[None]:
     """Have every request answered by that interceptor while the block runs.
 
     The innermost has the first word; what it forwards goes to the next one out, and from the outermost to the network.
+    What SDKs report about themselves comes to none of them, and goes nowhere.
     """
     if not _interceptors:
         _patch()
@@ -61,6 +63,8 @@ def intercept(interceptor: Interceptor) -> Iterator[None]:
     try:
         yield
     finally:
+        if len(_interceptors) == 1:
+            flush_telemetry()
         _interceptors.remove(interceptor)
         if not _interceptors:
             _unpatch()
@@ -100,6 +104,8 @@ def _unpatch() -> None:
 def _sync_handler(library: ModuleType) -> Callable[[Any], Any]:
     def make(original: Any) -> Any:
         def handle_request(self: Any, request: Request) -> Response:
+            if is_telemetry(request):
+                return library.Response(204, request=request)
             passed = _passed.get()
 
             def answer(depth: int) -> Response:
@@ -120,6 +126,8 @@ def _sync_handler(library: ModuleType) -> Callable[[Any], Any]:
 def _async_handler(library: ModuleType) -> Callable[[Any], Any]:
     def make(original: Any) -> Any:
         async def handle_async_request(self: Any, request: Request) -> Response:
+            if is_telemetry(request):
+                return library.Response(204, request=request)
             passed = _passed.get()
 
             async def answer(depth: int) -> Response:

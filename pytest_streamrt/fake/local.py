@@ -1,4 +1,4 @@
-"""What a fake provider answers beside inferences: the list of its models, and the telemetry of SDKs, which goes nowhere."""
+"""What a fake provider answers beside inferences: the list of its models."""
 
 from __future__ import annotations
 
@@ -6,18 +6,11 @@ import json
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-__all__ = ["is_telemetry", "models_answer"]
-
-_TELEMETRY: Final = ("/v1/traces/ingest",)  # openai-agents; it goes to OpenAI whatever provider the agent asks
+__all__ = ["models_answer"]
 
 _MODEL: Final = "scripted"
 _CREATED: Final = 1_700_000_000
 _CREATED_AT: Final = "2023-11-14T22:13:20Z"
-
-
-def is_telemetry(request: Any) -> bool:
-    """Whether that is an SDK that reports about itself."""
-    return request.method == "POST" and urlsplit(str(request.url)).path.endswith(_TELEMETRY)
 
 
 def models_answer(request: Any) -> bytes | None:

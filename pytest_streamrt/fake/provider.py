@@ -19,13 +19,14 @@ from pytest_streamrt.clock.tasks import where_called
 from pytest_streamrt.errors import ProviderMiss, ScriptError
 from pytest_streamrt.fake.calls import ProviderCall
 from pytest_streamrt.fake.emissions import Emissions
-from pytest_streamrt.fake.local import is_telemetry, models_answer
+from pytest_streamrt.fake.local import models_answer
 from pytest_streamrt.fake.performance import Performance, check_playable, json_answer, perform
 from pytest_streamrt.fake.played_script import PlayedScript
 from pytest_streamrt.fake.respx_bridge import register_httpcore2, serves
 from pytest_streamrt.providers import DIALECTS, Quirks, detect
 from pytest_streamrt.runtime.acting import acting
-from pytest_streamrt.script.build import Script
+from pytest_streamrt.script.build import Script, numbered
+from pytest_streamrt.script.parts import ToolCallPart
 from pytest_streamrt.transcript.exchange import Exchange, How
 from pytest_streamrt.transcript.log import Transcript
 from pytest_streamrt.wire import Cut
@@ -61,6 +62,7 @@ class FakeProvider:
         self._scripts: deque[Script] = deque()
         self._function: Callable[[ProviderCall], Script] | None = None
         self._router: Any = None
+        self._call_ids: set[str | None] = set()  # a provider never gives an id twice, and agents rely on that
         self._emissions = Emissions()
         self._rechunk = rechunk
         self._quirks = quirks or Quirks()
@@ -93,6 +95,7 @@ class FakeProvider:
         self.misses.clear()
         self._scripts.clear()
         self._function = None
+        self._call_ids.clear()
         self._emissions = Emissions()
 
     def mount(self, respx_mock: Any) -> None:
@@ -122,8 +125,6 @@ class FakeProvider:
             is_async = in_trio() or asyncio_loop_here() is not None
             asking = _Asking(httpx, None, request, is_async=is_async)
         asked = asking.request
-        if is_telemetry(asked):
-            return httpx.Response(204)
         if detect(asked.method, str(asked.url)) is None and models_answer(asked) is None:
             return None
         played = self._play(asking.library, asking.transport, asked, request.content, answers_as=httpx)
@@ -173,8 +174,6 @@ class FakeProvider:
             response.stream = tee(library, response.stream, _NoTape(), is_async=False)
             return response
         body = request.read()
-        if is_telemetry(request):
-            return library.Response(204, request=request)
         return self._play(library, transport, request, body).respond()
 
     async def handle_async(
@@ -190,8 +189,6 @@ class FakeProvider:
             response.stream = tee(library, response.stream, _NoTape(), is_async=True)
             return response
         body = await request.aread()
-        if is_telemetry(request):
-            return library.Response(204, request=request)
         return await self._play(library, transport, request, body).respond_async()
 
     def _ignores(self, request: Any) -> bool:
@@ -235,6 +232,8 @@ class FakeProvider:
                 f"{len(self.calls) - 1} scripts.\nGive it one script for each request: fake_provider.enqueue(script(…)), or "
                 "a function of the request: fake_provider.respond(…)"
             )
+        script = replace(script, parts=numbered(script.parts, self._call_ids))
+        self._call_ids.update(part.id for part in script.spoken() if isinstance(part, ToolCallPart))
         try:
             return perform(
                 script,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from pytest_streamrt.errors import ScriptError
@@ -260,10 +260,10 @@ def _without_idle_paces(parts: Sequence[Part], pace: Pace) -> list[Part]:
     return kept
 
 
-def numbered(parts: Sequence[Part]) -> tuple[Part, ...]:
+def numbered(parts: Sequence[Part], taken: Collection[str | None] = ()) -> tuple[Part, ...]:
     """The parts, with an id for each tool call that was given none: "call_0" and so on, but for those that are taken."""
     calls = [part for part in Script(tuple(parts)).spoken() if isinstance(part, ToolCallPart)]
-    taken = {call.id for call in calls if not call.numbered}
+    taken = {*taken, *(call.id for call in calls if not call.numbered)}
     free = (id for id in map("call_{}".format, itertools.count()) if id not in taken)
 
     def with_id(part: Part) -> Part:

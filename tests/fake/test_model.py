@@ -184,5 +184,7 @@ async def test_an_abort_at_every_point_keeps_what_was_said_by_then(n, environmen
     said = answer.prefix(n)
     assert outcome.status == "aborted"
     assert outcome.text == said.text
-    assert sum(event.type in ("reasoning.delta", "text.delta", "tool_call.delta") for event in transcript.of("agent")) == n
+    assert (
+        sum(event.type in ("reasoning.delta", "text.delta", "tool_call.delta") for event in transcript.of("agent")) == n
+    )
     assert transcript.of("agent")[-1].time == pytest.approx(n * 0.1)

@@ -27,7 +27,8 @@ from pytest_streamrt import (
     usage,
     virtual_time,
 )
-from pytest_streamrt.providers import decode, encode
+from pytest_streamrt.events import TokenUsage
+from pytest_streamrt.providers import Quirks, decode, encode
 from tests.loopback import Answer
 
 pytestmark = [
@@ -95,7 +96,7 @@ async def test_an_answer_in_one_piece_comes_when_a_stream_would_have_ended(fake_
     assert (response.usage.input_tokens, response.usage.output_tokens) == (3, 4)
     message = completion.choices[0].message
     assert (message.content, message.reasoning_content) == ("Hello", "Hm.")
-    assert (message.tool_calls[0].id, message.tool_calls[0].function.arguments) == ("call_0", '{"city":"Paris"}')
+    assert (message.tool_calls[0].id, message.tool_calls[0].function.arguments) == ("call_1", '{"city":"Paris"}')
     assert completion.choices[0].finish_reason == "tool_calls"
     assert (completion.usage.prompt_tokens, completion.usage.completion_tokens) == (3, 4)
     transcript.expect("openai.chat").reasoning("Hm.").text("Hello").tool_call("weather").completed().nothing_more()
@@ -272,6 +273,54 @@ async def test_streams_are_cut_as_asked(how):
     assert sum(sizes) == size
     assert {"whole": 1, "event": 9, "byte": size}.get(how, len(sizes)) == len(sizes)
     assert transcript.text("openai.chat") == ANSWER.text
+
+
+@pytest.mark.parametrize("cut", ["byte", 1, 2, 3])
+@pytest.mark.parametrize("dialect", ["openai.responses", "openai.chat", "anthropic.messages"])
+async def test_no_cut_changes_what_is_said_also_inside_characters_and_line_ends(cut, dialect):
+    answer = script(reasoning("Hm…"), "Grüße ", "aus ", "東京 🙂", tool_call("t", {"city": "Köln"}), usage(3, 4))
+    url = {"openai.responses": "/v1/responses", "openai.chat": "/v1/chat/completions"}.get(dialect, "/v1/messages")
+    with fake_provider_context(answer, rechunk=cut, quirks=Quirks(newline="\r\n"), transcript=(t := Transcript())):
+        async with httpx2.AsyncClient(verify=False) as client:
+            async with client.stream("POST", f"https://api.example{url}", json={"stream": True}) as response:
+                chunks = [chunk async for chunk in response.aiter_raw()]
+
+    if cut == "byte":
+        assert {b"\r", b"\n", "ü".encode()[:1], "ü".encode()[1:]} <= set(chunks)
+    said = fold(t.of(dialect))
+    assert (said.text, said.reasoning, said.usage) == (answer.text, "Hm…", TokenUsage(3, 4))
+    assert said.tool_calls[0].arguments == '{"city":"Köln"}'
+    assert fold(decode(chunks, dialect)).items == said.items
+
+
+async def test_a_sync_client_in_a_worker_thread_is_waited_for(fake_provider):
+    fake_provider.enqueue(script("a", "b"))
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(anyio.to_thread.run_sync, lambda: httpx2.post(CHAT, json={"stream": True}))
+        await fake_provider.emitted(2)
+
+    assert fake_provider.calls[0].emitted == 2
+
+
+@pytest.mark.virtual_time
+async def test_anthropic_s_client_and_its_accumulator(fake_provider, transcript):
+    fake_provider.enqueue(ANSWER, ANSWER)
+
+    client = anthropic.AsyncAnthropic()
+    async with client.messages.stream(model="m", max_tokens=9, messages=[]) as stream:
+        said = [text async for text in stream.text_stream]
+        message = await stream.get_final_message()
+    whole = await client.messages.create(model="m", max_tokens=9, messages=[])
+
+    assert said == ["Hel", "lo"]
+    assert [block.text for block in whole.content if block.type == "text"] == ["Hello"]
+    assert [block.type for block in message.content] == ["thinking", "text", "tool_use"]
+    assert message.content[2].input == {"city": "Paris"}
+    assert (message.usage.input_tokens, message.usage.output_tokens) == (3, 4)
+    transcript.expect("anthropic.messages").reasoning("Hm.").text("Hello", at=0.15).tool_call(
+        "weather"
+    ).completed().rest()
 
 
 async def test_a_cut_that_is_none_is_refused():

@@ -46,6 +46,25 @@ AGENTS = """
             pass
 
         assert result.final_output == "Hello world"
+
+    async def test_calls_of_several_rounds_are_told_apart(fake_provider):
+        fake_provider.enqueue(*[script(tool_call("weather", {"city": city})) for city in ("Paris", "Rome")], script("18"))
+
+        result = Runner.run_streamed(agent, "hi")
+        async for _ in result.stream_events():
+            pass
+
+        told = [item["call_id"] for item in fake_provider.calls[2].json["input"] if item.get("type") == "function_call"]
+        assert told == ["call_0", "call_1"]
+
+    def test_nothing_is_left_to_report_to_a_real_server(monkeypatch):
+        from agents.tracing import default_exporter, flush_traces
+
+        reported = []
+        monkeypatch.setattr(default_exporter(), "export", reported.extend)
+        flush_traces()
+        assert reported == []
+        assert default_exporter().api_key is None
 """
 
 PYDANTIC_AI = """
@@ -92,7 +111,7 @@ def test_openai_agents(project):
     project.ini("asyncio_mode = auto")
     project.write(AGENTS)
 
-    project.run().assert_outcomes(passed=3)
+    project.run().assert_outcomes(passed=5)
 
 
 def test_pydantic_ai(project):
