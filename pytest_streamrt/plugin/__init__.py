@@ -6,6 +6,7 @@ standard library, and nothing of the project that imports more; ``tests/plugin/t
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Generator
 from typing import Any
 
@@ -112,6 +113,10 @@ def pytest_runtest_makereport(
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Give a failing test's report its transcript, and the requests that nothing answered. No secrets in either."""
     report = yield
+    if report.failed:
+        from pytest_streamrt.plugin.checks import add_sections
+
+        add_sections(item, report)
     if state_of(item).cassette is not None:
         from pytest_streamrt.plugin.cassettes import note_failure
         from pytest_streamrt.plugin.masking import mask
@@ -119,8 +124,17 @@ def pytest_runtest_makereport(
         if call.excinfo is not None:
             note_failure(item, call.excinfo.value)
         mask(item, report)
-    if report.failed:
-        from pytest_streamrt.plugin.checks import add_sections
-
-        add_sections(item, report)
     return report
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_assertrepr_compare(op: str, left: object, right: object) -> list[str] | None:
+    """Why two transcripts are not equal, event by event."""
+    if op != "==":
+        return None
+    log = sys.modules.get("pytest_streamrt.transcript.log")
+    if log is None or not isinstance(left, log.Transcript) or not isinstance(right, log.Transcript):
+        return None
+    from pytest_streamrt.report.difference import explain_difference
+
+    return explain_difference(left, right)

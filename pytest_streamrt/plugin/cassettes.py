@@ -18,6 +18,7 @@ from pytest_streamrt.plugin.state import state_of
 
 if TYPE_CHECKING:
     from pytest_streamrt.cassette import Cassette
+    from pytest_streamrt.cassette.redact import Redactor
 
 __all__ = [
     "cassette_first",
@@ -25,6 +26,7 @@ __all__ = [
     "close_cassette",
     "note_failure",
     "open_cassette",
+    "redactor_for",
 ]
 
 _FIXTURE: Final = "stream_cassette"
@@ -93,6 +95,16 @@ def open_cassette(item: pytest.Item, config: Any) -> Cassette:
     if state.guard is not None:
         state.guard.hosts = read.ignore_hosts
     return state.cassette
+
+
+def redactor_for(item: pytest.Item, config: Any) -> Redactor:
+    """What takes secrets out of what is kept of a test: its cassette's, or one by the same configuration."""
+    cassette = state_of(item).cassette
+    if cassette is not None:
+        return cassette.redactor
+    from pytest_streamrt.cassette.config import config_from
+
+    return plainly(lambda: config_from(config, "the fixture streamrt_config"), CassetteError).redactor()
 
 
 def note_failure(item: pytest.Item, error: BaseException) -> None:

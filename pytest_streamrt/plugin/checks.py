@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 import pytest
 
@@ -32,19 +32,32 @@ def check_test(item: pytest.Item) -> None:
 
 
 def add_sections(item: pytest.Item, report: pytest.TestReport) -> None:
-    """Put the transcript into the report of a failing test, where there is one, and the requests that were missed."""
+    """Put the transcript into the report of a failing test, where there is one, and the requests that were missed.
+
+    They go into what the report says of the failure, and not to the sections of captured output: so they are in JUnit XML,
+    in what pytest-xdist sends, and shown under ``--show-capture=no``, too.
+    """
     state = state_of(item)
     for title, source in ((_MISSES, state.cassette), (_UNANSWERED, state.provider)):
         if source is not None and source.misses and source.misses[0] not in str(report.longrepr):
-            report.sections.append((title, "\n\n".join(source.misses)))
-    transcript = state.transcript_made
-    if transcript is None or any(title == _SECTION for title, _ in report.sections):
+            _add(report, title, "\n\n".join(source.misses))
+    if state.transcript_made is None or f" {_SECTION} -" in str(report.longrepr):
         return
     from pytest_streamrt.report import failure_section
 
-    section = failure_section(transcript)
+    section = failure_section(state.transcript_made, state.cassette.redactor if state.cassette is not None else None)
     if section:
-        report.sections.append((_SECTION, section))
+        _add(report, _SECTION, section)
+
+
+def _add(report: pytest.TestReport, title: str, text: str) -> None:
+    add: Any = getattr(report.longrepr, "addsection", None)
+    if add is not None:
+        add(title, text)
+    elif isinstance(report.longrepr, str):
+        report.longrepr = f"{report.longrepr}\n{f' {title} ':-^80}\n{text}"
+    else:
+        report.sections.append((title, text))
 
 
 def _cassette_problem(state: TestState) -> str | None:

@@ -95,10 +95,14 @@ def asgi_client() -> Callable[..., Any]:
 
 
 @pytest.fixture
-def transcript_snapshot(request: pytest.FixtureRequest) -> Any:
+def transcript_snapshot(request: pytest.FixtureRequest, streamrt_config: Any) -> Any:
     """Compare the transcript with a kept one: assert transcript == transcript_snapshot. Update: --snapshot-update."""
     if not request.config.pluginmanager.has_plugin("syrupy"):
         pytest.fail("transcript_snapshot needs syrupy: pip install 'pytest-streamrt[syrupy]'", pytrace=False)
+    from pytest_streamrt.plugin.cassettes import redactor_for
     from pytest_streamrt.report.snapshot import TranscriptSnapshotExtension
 
-    return request.getfixturevalue("snapshot").use_extension(TranscriptSnapshotExtension)
+    class OfTest(TranscriptSnapshotExtension):
+        redactor = redactor_for(request.node, streamrt_config)
+
+    return request.getfixturevalue("snapshot").use_extension(OfTest)

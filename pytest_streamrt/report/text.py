@@ -1,50 +1,97 @@
-"""A transcript as text: what a failing test shows, and what a snapshot keeps."""
+"""A transcript as text: what a failing test shows, and what a snapshot keeps. No secret is in either."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from pytest_streamrt.cassette.redact import Redactor
+from pytest_streamrt.clock import NS
 from pytest_streamrt.events.types import Event
+from pytest_streamrt.transcript.explain import show_event
+from pytest_streamrt.transcript.likeness import Likeness, likeness_of
 from pytest_streamrt.transcript.log import Transcript
+from pytest_streamrt.transcript.marbles import draw_marbles
 
-__all__ = ["failure_section", "snapshot_text"]
+__all__ = ["EVENTS", "event_lines", "failure_section", "snapshot_text"]
 
-# What differs from run to run, or from machine to machine, or says only where an event stands.
-_VOLATILE: Final = frozenset(
-    {"cause", "details", "inference_seq", "response_id", "round", "seq", "source", "time", "traceback", "type", "url"}
-)
+EVENTS: Final = "Events:"
+"""The line after which a snapshot has an event a line."""
+
+_LAST: Final = 12  # events that a failing test shows beneath its marbles
+# The fields of events that are pieces of a longer text, by type.
+_PIECES: Final = {
+    "text.delta": "text",
+    "reasoning.delta": "text",
+    "refusal.delta": "text",
+    "tool_call.delta": "arguments",
+}
 
 
-def failure_section(transcript: Transcript) -> str:
-    """What a failing test shows of its transcript, or "" where there is nothing to show. Secrets are taken out."""
-    return _clean(transcript.marbles()) if transcript.events else ""
+def failure_section(transcript: Transcript, redactor: Redactor | None = None) -> str:
+    """What a failing test shows of its transcript: its marbles and its last events; "" where nothing happened.
 
-
-def snapshot_text(transcript: Transcript) -> str:
-    """A transcript as a reviewer reads it in a diff: its marbles, then an event a line. Secrets are taken out.
-
-    Ids and the like are left out; so are times on real time, where no two runs agree.
+    Args:
+        transcript: the test's.
+        redactor: what takes secrets out; by default, one that knows those of the environment.
     """
-    lines = [_line(event, with_time=transcript.virtual) for event in transcript.events]
-    head = [transcript.marbles(), ""] if transcript.virtual else []
-    return _clean("\n".join([*head, *lines, ""]))
+    if not transcript.events:
+        return ""
+    redactor = redactor or Redactor()
+    events = _clean(transcript.events, redactor)
+    last = events[-_LAST:]
+    what = "The last events" if len(last) < len(events) else "All events"
+    margin = max(len(event.source) for event in last)
+    lines = [f"{event.time:>12.9f}  {event.source.ljust(margin)}  {show_event(event)}" for event in last]
+    return redactor.text("\n".join([draw_marbles(events), "", f"{what}:", *lines]))
 
 
-def _line(event: Event, *, with_time: bool) -> str:
-    fields = {
-        name: value for name, value in vars(event).items() if name not in _VOLATILE and value not in (None, "", ())
-    }
-    when = f"{event.time:>12.9f}  " if with_time else ""
-    shown = json.dumps(fields, ensure_ascii=False, default=_plain)
-    return f"{when}{event.source}  {event.type}  {shown}"
+def snapshot_text(transcript: Transcript, redactor: Redactor | None = None) -> str:
+    """A transcript as a reviewer reads it in a diff: its marbles, then an event a line.
+
+    Ids and the like are left out; so are times on real time, and with them the marbles, as no two runs agree.
+
+    Args:
+        transcript: the test's.
+        redactor: what takes secrets out; by default, one that knows those of the environment.
+    """
+    redactor = redactor or Redactor()
+    events = _clean(transcript.events, redactor)
+    head = [draw_marbles(events), ""] if transcript.virtual else []
+    return redactor.text("\n".join([*head, EVENTS, *event_lines(events, timed=transcript.virtual), ""]))
 
 
-def _plain(value: Any) -> Any:
-    """Items and the like as JSON; anything else by its name alone, since its repr may hold an address."""
-    return vars(value) if hasattr(value, "__dataclass_fields__") else f"<{type(value).__qualname__}>"
+def event_lines(events: Iterable[Event], *, timed: bool) -> list[str]:
+    """What of each event is the same on every run, on a line of its own."""
+    return [_line(each) for each in likeness_of(events, timed=timed)]
 
 
-def _clean(text: str) -> str:
-    return Redactor().text(text)
+def _line(event: Likeness) -> str:
+    when = f"{event.ns / NS:>12.9f}  " if event.ns is not None else ""
+    which = f" #{event.inference}" if event.inference > 1 else ""
+    fields = "  ".join(f"{name}={_json(value)}" for name, value in event.fields.items())
+    return f"{when}{event.source}{which}  {event.type}  {fields}".rstrip()
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, default=lambda other: f"<{type(other).__qualname__}>")
+
+
+def _clean(events: Sequence[Event], redactor: Redactor) -> list[Event]:
+    """The events without secrets that lie across several deltas; what lies within one is found in any text."""
+    lanes: dict[tuple[Any, ...], list[int]] = {}
+    for i, event in enumerate(events):
+        if event.type in _PIECES:
+            lane = event.source, event.inference, event.type, getattr(event, "id", None), getattr(event, "choice", 0)
+            lanes.setdefault(lane, []).append(i)
+    clean = list(events)
+    for (_, _, kind, *_), indexes in lanes.items():
+        field = _PIECES[kind]
+        texts = [getattr(events[i], field) for i in indexes]
+        for i, before, after in zip(indexes, texts, redactor.pieces(texts), strict=True):
+            if before != after:
+                changed: dict[str, Any] = {field: after}
+                clean[i] = replace(events[i], **changed)
+    return clean

@@ -1,0 +1,62 @@
+"""What a failing test shows of its transcript: on the terminal, from pytest-xdist's workers, in JUnit XML."""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ET
+
+import pytest
+
+FAILING = """
+    import pytest
+    from pytest_streamrt import Agent, FakeModel, script
+
+    @pytest.mark.anyio
+    @pytest.mark.virtual_time
+    async def test_it(environment, transcript, anyio_backend_name):
+        async with environment(agent := Agent("agent", FakeModel(script("Hel", "lo", every=0.5)))):
+            await agent.infer("Hi")
+        transcript.expect("agent").text("Bye")
+
+    def test_unfinished(transcript):
+        list(transcript.record(iter("ab"), source="agent"))
+        transcript.expect("agent").text("ab")
+
+    def test_two_differ(transcript):
+        from pytest_streamrt import Transcript
+
+        other = Transcript()
+        list(transcript.record(iter("ab"), source="agent"))
+        list(other.record(iter("ac"), source="agent"))
+        assert transcript == other
+
+    def test_nothing_happened(transcript):
+        assert False
+"""
+
+SECTION = [
+    "*- streamrt transcript -*",
+    "agent  a   0.500000000  text.delta 'Hel'",
+    "All events:",
+    " 1.000000000  agent  inference.completed (stop)",
+]
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--show-capture=no", "--junit-xml=report.xml"], ["-n2"]], ids=["alone", "xdist"]
+)
+def test_it_shows_its_marbles_and_its_last_events(project, arguments):
+    project.write(FAILING)
+
+    result = project.run("-k", "not trio", "-vv", *arguments)
+
+    assert result.parseoutcomes()["failed"] == 4
+    result.stdout.fnmatch_lines(SECTION)
+    output = result.stdout.str()
+    assert output.count("- streamrt transcript -") == 3  # there is none where nothing happened
+    assert "the transcripts differ" in output
+    assert '- agent  text.delta  text="c"' in output
+    assert '+ agent  text.delta  text="b"' in output
+    if "-n2" not in arguments:
+        failures = [each.text for each in ET.parse(project.path / "report.xml").iter("failure")]
+        assert sum("streamrt transcript" in each for each in failures) == 3
+        assert any("agent  a   0.500000000  text.delta 'Hel'" in each for each in failures)
