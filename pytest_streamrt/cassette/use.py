@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from re import Pattern
-from typing import TypedDict, Unpack
+from typing import Final, TypedDict, Unpack
 
 from pytest_streamrt.cassette.cassette import Cassette, RecordMode, Timing
 from pytest_streamrt.cassette.config import (
@@ -24,7 +24,10 @@ from pytest_streamrt.script.parts import Fault
 from pytest_streamrt.transcript.log import Transcript
 from pytest_streamrt.wire import Cut
 
-__all__ = ["CassetteOptions", "closing", "use_cassette"]
+__all__ = ["CassetteOptions", "closing", "observers", "use_cassette"]
+
+observers: Final[list[Callable[[Path], None]]] = []
+"""Who is told of each cassette that is used, by its file."""
 
 
 class CassetteOptions(TypedDict, total=False):
@@ -138,6 +141,8 @@ def use_config(
 @contextmanager
 def closing(cassette: Cassette, *, verify: bool = True) -> Iterator[None]:
     """At the block's end, write what was recorded, and raise for what is wrong with how the cassette was used."""
+    for observer in observers:
+        observer(cassette.path)
     try:
         yield
     except BaseException as error:

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from pytest_streamrt.plugin.cassette_use import begin_use
 from pytest_streamrt.plugin.fixtures import (
     asgi_client,
     environment,
@@ -59,6 +60,7 @@ def pytest_configure(config: pytest.Config) -> None:
     for marker in (_VIRTUAL_TIME, _REAL_TIME, _STREAMRT):
         config.addinivalue_line("markers", marker)
     begin_report(config)
+    begin_use(config)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 
 from pytest_streamrt.errors import CassetteError
+from pytest_streamrt.plugin.cassette_use import claim
 from pytest_streamrt.plugin.function import plainly
 from pytest_streamrt.plugin.markers import marker_arguments
 from pytest_streamrt.plugin.options import option
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = [
     "cassette_first",
     "cassette_path",
+    "cassette_root",
     "close_cassette",
     "note_failure",
     "open_cassette",
@@ -35,8 +37,6 @@ _FIXTURE: Final = "stream_cassette"
 _DEFAULTS: Final = {"cassette": None, "timing": "auto", "rechunk": "recorded", "faults": ()}
 
 _LONGEST: Final = 180  # bytes of a file name; most file systems take 255, and a temporary file's is longer
-
-_recorders = pytest.StashKey[dict[Path, str]]()
 
 
 def cassette_first(item: pytest.Item) -> None:
@@ -77,7 +77,7 @@ def open_cassette(item: pytest.Item, config: Any) -> Cassette:
         mode = "none"
     if mode == "none":
         state.open.enter_context(placeholder_keys())
-    else:
+    elif mode != "once" or not path.exists():  # it records
         _claim(item, path)
     read = plainly(lambda: config_from(config, "the fixture streamrt_config"), CassetteError)
     opening = use_config(
@@ -120,17 +120,18 @@ def close_cassette(item: pytest.Item) -> None:
     plainly(state_of(item).open.close, CassetteError)
 
 
-def cassette_path(item: pytest.Item, name: str | None) -> Path:
-    """Where the test's cassette lies: ``cassettes/<module>/<test>.jsonl`` beside the test, or the name given."""
-    root: Path
+def cassette_root(item: pytest.Item) -> Path:
+    """The folder of the test's cassettes: `cassettes` beside it, or the one that the options give."""
     given = item.config.getoption("streamrt_cassette_dir")
     configured = item.config.getini("streamrt_cassette_dir")
     if given:
-        root = item.config.invocation_params.dir / given
-    elif configured:
-        root = item.config.rootpath / configured
-    else:
-        root = item.path.parent / "cassettes"
+        return Path(item.config.invocation_params.dir / given)
+    return Path(item.config.rootpath / configured) if configured else item.path.parent / "cassettes"
+
+
+def cassette_path(item: pytest.Item, name: str | None) -> Path:
+    """Where the test's cassette lies: ``cassettes/<module>/<test>.jsonl`` beside the test, or the name given."""
+    root = cassette_root(item)
     if name is not None:
         return root / (name if name.endswith(".jsonl") else f"{name}.jsonl")
     return root / item.path.stem / f"{_file_name(_test_name(item))}.jsonl"
@@ -163,10 +164,9 @@ def _file_name(name: str) -> str:
 
 def _claim(item: pytest.Item, path: Path) -> None:
     """One cassette is recorded by one test in a run; two would overwrite each other."""
-    recorders = item.config.stash.setdefault(_recorders, {})
     test = f"{item.nodeid.removesuffix(item.name)}{_test_name(item)}"  # both backends of anyio are one
-    owner = recorders.setdefault(path, test)
-    if owner != test:
+    owner = claim(item.config, path, test)
+    if owner is not None:
         pytest.fail(
             f"the cassette {path} is being recorded by {owner} in this run already, and {test} would overwrite it. "
             "Give each test a cassette of its own, or record one of them alone",

@@ -93,6 +93,10 @@ _SWITCHES: Final = (
         "let a recording in which a request got nothing but an error take the place of a complete cassette",
     ),
     (
+        "streamrt_unused",
+        "after the run, list the cassettes that no test uses, and fail if there are any",
+    ),
+    (
         "streamrt_block_network",
         "block every connection that leaves this machine, and say which client made it; what is being recorded may",
     ),
