@@ -3,31 +3,78 @@
 from __future__ import annotations
 
 from contextvars import ContextVar
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
+    from pytest_streamrt.events.types import Event
     from pytest_streamrt.runtime.inference import Inference
+    from pytest_streamrt.runtime.mailbox import Mailbox
     from pytest_streamrt.runtime.participant import Participant
 
-__all__ = ["NOBODY", "Acting", "acting"]
+__all__ = ["NOBODY", "Acting", "Delivery", "Handling", "acting", "hearing"]
 
 
-@dataclass(frozen=True)
+class Delivery:
+    """One event on its way to everyone: a link in the chain that is the room's order. All who hear it share it.
+
+    Attributes:
+        source: who has emitted the event.
+        event: the event.
+        twice: whether it has a handler of its own, beside the one for all.
+        next: what was emitted after it; None as long as nothing was.
+    """
+
+    __slots__ = ("event", "next", "source", "twice")
+
+    def __init__(self, source: Any, event: Event, twice: bool) -> None:  # noqa: FBT001 - one is made for each event
+        self.source = source
+        self.event = event
+        self.twice = twice
+        self.next: Delivery | None = None
+
+
+hearing: Final[ContextVar[Event]] = ContextVar("pytest_streamrt.hearing")
+"""What is being handled, where a handler runs; or was, where that has begun something that outlives it.
+
+The event and not its delivery, which would hold on to all that comes after it.
+"""
+
+
 class Acting:
     """The occasion.
 
     Attributes:
         participant: whose code runs; None in the test itself.
-        cause: the `seq` of the event that is being handled, or that led here.
-        handling: whether this is a handler, and not an inference that one started.
         inference: the inference this runs for, so that an HTTP exchange made here is known to be part of it.
+        mailbox: of the participant, where this is one of its handlers, and not an inference that one started.
     """
 
-    participant: Participant | None = None
-    cause: int | None = None
-    handling: bool = False
-    inference: Inference | None = None
+    mailbox: Mailbox | None = None
+
+    def __init__(
+        self, participant: Participant | None = None, cause: int | None = None, inference: Inference | None = None
+    ) -> None:
+        self.participant = participant
+        self._cause = cause
+        self.inference = inference
+
+    @property
+    def cause(self) -> int | None:
+        """The `seq` of the event that is being handled, or that led here."""
+        return self._cause
+
+
+class Handling(Acting):
+    """The occasion of all of a participant's handlers, in one stay in a room. Which of them it is, `hearing` says."""
+
+    def __init__(self, participant: Participant, mailbox: Mailbox) -> None:
+        super().__init__(participant)
+        self.mailbox = mailbox
+
+    @property
+    def cause(self) -> int | None:
+        """The `seq` of the event that is being handled."""
+        return hearing.get().seq
 
 
 NOBODY: Final = Acting()

@@ -15,7 +15,6 @@ import anyio
 from pytest_streamrt.clock.current import now_ns
 from pytest_streamrt.clock.timeline import NS
 from pytest_streamrt.events.items import Message
-from pytest_streamrt.events.order import DELTAS
 from pytest_streamrt.events.types import (
     DeltasDropped,
     Event,
@@ -25,13 +24,14 @@ from pytest_streamrt.events.types import (
     Signal,
     stamp,
 )
-from pytest_streamrt.runtime.acting import acting
+from pytest_streamrt.runtime.acting import Delivery, Handling, acting, hearing
 from pytest_streamrt.runtime.cancellation import strays_are_errors
 from pytest_streamrt.runtime.gate import Gate, check_gates
 from pytest_streamrt.runtime.inference import Inference
-from pytest_streamrt.runtime.mailbox import Mailbox, open_mailbox, warn_crowded
-from pytest_streamrt.runtime.participant import HEARD_TWICE, Participant, check_admissible, check_signal
-from pytest_streamrt.runtime.waiting import Bell, Handling, Settling, lent_inbox, waiting_for
+from pytest_streamrt.runtime.mailbox import Mailbox, open_mailbox
+from pytest_streamrt.runtime.order import Order
+from pytest_streamrt.runtime.participant import HEARD_TWICE, Participant, check_admissible, check_signal, hear_again
+from pytest_streamrt.runtime.waiting import Bell, Settling, lent_inbox, waiting_for
 
 if TYPE_CHECKING:
     from pytest_streamrt.runtime.agent import Agent
@@ -86,10 +86,8 @@ class Environment:
         self._present: dict[str, Participant] = {}
         self._attending: list[Mailbox] = []  # of those present, and those who left and have yet to hear the last of it
         self._everyone: list[Participant] = []
-        self._listening: list[Mailbox] = []  # of those present
-        self._can_fill: list[Mailbox] = []  # those among them that streams may have to wait for
+        self._order = Order()
         self._stays: list[Mailbox] = []  # of everyone there ever was: what the laws are checked against
-        self._crowded: list[Mailbox] = []
         self._seq = 0
         self._numbers: dict[str, itertools.count[int]] = {}
         self._began = 0
@@ -148,9 +146,8 @@ class Environment:
             inference._abort_now("the environment was left by an exception", "environment")
         for mailbox in self._attending:
             mailbox.close(self._seq, discard=True)
+            self._order.remove(mailbox)
         self._present.clear()
-        self._listening.clear()
-        self._can_fill.clear()
         if error is not None:
             self._tasks.cancel_scope.cancel()
         try:
@@ -257,7 +254,7 @@ class Environment:
 
     async def _room_for_more(self) -> None:
         """Wait until no inbox is full: what a stream does before it asks its source for more."""
-        while any(mailbox.full for mailbox in self._can_fill):
+        while any(mailbox.full for mailbox in self._order.can_fill):
             await self._change.wait()
 
     def _changed(self) -> None:
@@ -274,6 +271,9 @@ class Environment:
         self, agent: Agent, message: Message | None, *, deadline: float | None, max_deltas: int | None
     ) -> Inference:
         self._require_open(f"{agent.name} cannot infer")
+        if self._present.get(agent.name) is not agent:
+            msg = f"{agent.name} cannot infer: it has left the environment"
+            raise RuntimeError(msg)
         number = next(self._numbers.setdefault(agent.name, itertools.count(1)))
         id = f"{agent.name}/{number}"
         inference = Inference(self, agent, id, max_deltas=max_deltas)
@@ -287,14 +287,11 @@ class Environment:
 
     def _admit(self, participant: Participant) -> None:
         participant._environment = self
-        mailbox = open_mailbox(
-            participant.name, participant._inbox, self._crowded.append, self._record_gap, keep=self._log is not None
-        )
+        place, keep = len(self._stays), self._log is not None
+        mailbox = open_mailbox(participant.name, participant._inbox, self._order, place, self._record_gap, keep=keep)
         participant._mailbox = mailbox
         self._stays.append(mailbox)
-        self._listening.append(mailbox)
-        if mailbox.can_fill:
-            self._can_fill.append(mailbox)
+        self._order.add(mailbox)
         self._present[participant.name] = participant
         self._attending.append(mailbox)
         self._everyone.append(participant)
@@ -304,41 +301,42 @@ class Environment:
     def _dismiss(self, participant: Participant) -> None:
         mailbox = participant._mailbox
         del self._present[participant.name]
-        self._listening.remove(mailbox)
-        if mailbox.can_fill:
-            self._can_fill.remove(mailbox)
+        self._order.remove(mailbox)
         mailbox.close(self._seq)
         self._change.ring()
 
     async def _attend(self, participant: Participant) -> None:
         """One participant's task: hear one event after the other."""
         mailbox = participant._mailbox
-        change = self._change
+        take, tell, can_fill, change = mailbox.take, hearing.set, mailbox.can_fill, self._change
+        acting.set(Handling(participant, mailbox))
         try:
             while await mailbox.arrival():
                 listens = participant._listens
                 with strays_are_errors():  # around all that waits: around each it would cost more than hearing it
-                    while (entry := mailbox.take()) is not None:
-                        source, event = entry
-                        if mailbox.can_fill:
+                    while (delivery := take()) is not None:
+                        if can_fill:
                             change.ring()  # the one before is handled: a stream may wait for that
-                        if not listens and event.type not in HEARD_TWICE:
-                            continue
-                        mailbox.occasion = occasion = Handling(participant, event.seq)
-                        acting.set(occasion)
-                        if source is participant:
-                            await participant.on_internal_event(event)
-                        else:
-                            await participant.on_external_event(source, event)
-                        if event.type in HEARD_TWICE:
-                            await participant._hear(source, event)
+                        if listens:
+                            event = delivery.event
+                            tell(event)
+                            if (source := delivery.source) is participant:
+                                await participant.on_internal_event(event)
+                            else:
+                                await participant.on_external_event(source, event)
+                        if delivery.twice:
+                            tell(delivery.event)
+                            await hear_again(participant, delivery)
                     change.ring()
         except Exception as error:  # noqa: BLE001 - a participant that fails must not take the room with it
+            failed_at = mailbox.in_hand
             mailbox.give_up()
-            self._fail(participant, event, error)
+            self._fail(participant, failed_at, error)
         finally:
             mailbox.give_up()
             self._attending.remove(mailbox)
+            if self._present.get(participant.name) is not participant:
+                participant._environment = None  # it has heard the last of it, and may go elsewhere
             change.ring()
 
     def _record_gap(self, name: str, first: int, last: int) -> None:
@@ -347,8 +345,9 @@ class Environment:
             gap = DeltasDropped(name, first, last, last - first + 1)
             self._log.log(stamp(gap, seq=0, time=self._log.elapsed(), source=name), self)
 
-    def _fail(self, participant: Participant, event: Event, error: Exception) -> None:
-        error.add_note(f"raised by the participant {participant.name!r} while it handled {event!r}")
+    def _fail(self, participant: Participant, delivery: Delivery | None, error: Exception) -> None:
+        if delivery is not None:
+            error.add_note(f"raised by the participant {participant.name!r} while it handled {delivery.event!r}")
         self._failures.append(error)
         text = f"{type(error).__name__}: {error}"
         self._emit(ParticipantFailed(participant.name, text, "".join(traceback.format_exception(error))), participant)
@@ -380,11 +379,7 @@ class Environment:
         )
         if log is not None:
             log.log(stamped, self)
-        entry, delta = (source, stamped), stamped.type in DELTAS
-        for mailbox in self._listening:
-            mailbox.put(entry, delta)
-        if self._crowded:  # not before everyone has the event: a warning may be an error
-            warn_crowded(self._crowded)
+        self._order.hand_out(Delivery(source, stamped, stamped.type in HEARD_TWICE))
 
     def _unplayed(self) -> list[Exception]:
         """What scripted models still have to complain of; see `FakeModel`."""

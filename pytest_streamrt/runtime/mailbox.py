@@ -2,42 +2,35 @@
 
 from __future__ import annotations
 
-import warnings
 from collections import deque
 from collections.abc import Callable
 from dataclasses import fields
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import anyio
 
-from pytest_streamrt.errors import StreamrtWarning
 from pytest_streamrt.events.order import DELTAS
 from pytest_streamrt.events.types import Event, ToolCallDelta
+from pytest_streamrt.runtime.acting import Delivery
 from pytest_streamrt.runtime.inbox import Inbox
 from pytest_streamrt.runtime.waiting import Party
 
 if TYPE_CHECKING:
-    from pytest_streamrt.runtime.acting import Acting
+    from pytest_streamrt.runtime.order import Order
 
-__all__ = ["CROWDED", "Mailbox", "merged", "open_mailbox", "warn_crowded"]
+__all__ = ["Blocking", "Mailbox", "Queue", "merged", "open_mailbox"]
 
-CROWDED: Final = 10_000
-"""More events than this waiting in an unbounded inbox are worth a warning."""
-
-Entry = tuple[Any, Event]
-"""Who has emitted an event, and the event."""
-
-Alarm = Callable[["Mailbox"], None]
 Record = Callable[[str, int, int], None]
 
 
 class Mailbox(Party):
-    """Holds what a participant has yet to hear, in the room's order. This one is unbounded; the subclasses are not.
+    """What a participant has yet to hear, in the room's order. This one is unbounded; the subclasses are not.
 
     Args:
         name: the participant's.
         inbox: its policy.
-        alarm: called with a mailbox, once, when too much waits in it.
+        order: the room's.
+        place: how many have joined the room before.
         record: called with the name, the first and the last `seq` of what has been dropped before the event that comes next.
         keep: whether to keep a list of what was heard, as evidence.
     """
@@ -45,21 +38,22 @@ class Mailbox(Party):
     can_fill = False
     """Whether streams may have to wait for it."""
 
-    def __init__(self, name: str, inbox: Inbox, alarm: Alarm, record: Record, *, keep: bool) -> None:
+    def __init__(self, name: str, inbox: Inbox, order: Order, place: int, record: Record, *, keep: bool) -> None:
         super().__init__()
         self.name = name
         self.inbox = inbox
-        self.occasion: Acting | None = None  # of the handler that runs
+        self.place = place
+        self.in_hand: Delivery | None = None  # what is being handled
         self.heard: list[Event] | None = [] if keep else None
         self.until: int | None = None  # the seq of the last event it was sent, once it is closed
         self.cut = False  # whether it was closed before all was heard
+        self.crowded = False  # whether too much has waited in it
         self.most = 0  # deltas that waited at once, where there is a bound
         self.overrun: Event | None = None  # the first delta of a stream that should have waited
-        self._queue: deque[Any] = deque()
-        self._handling = False
+        self._order = order
+        self._at = order.last  # the last that was taken
         self._lent = 0
         self._arrival: anyio.Event | None = None
-        self._alarm: Alarm | None = alarm
         self._record = record
 
     def __str__(self) -> str:
@@ -73,56 +67,50 @@ class Mailbox(Party):
     @property
     def idle(self) -> bool:
         """Whether everything has been heard, and handled."""
-        return not self._queue and not self._handling
+        return self.in_hand is None and not self._waits
 
     @property
     def waiting(self) -> int:
         """How many events wait."""
-        return len(self._queue)
+        return self._order.last.event.seq - self._at.event.seq if self._at.next is not None else 0
 
-    def put(self, entry: Entry, delta: bool) -> None:  # noqa: ARG002, FBT001 - the bounded ones ask; called for each delivery
-        """Append an event. Never waits: it is streams that wait, before they ask for more."""
-        queue = self._queue
-        queue.append(entry)
-        if len(queue) > CROWDED and self._alarm is not None:
-            self._alarm(self)
-            self._alarm = None
-        if self._arrival is not None:
-            self._wake()
+    @property
+    def _waits(self) -> bool:
+        return self._at.next is not None
 
     async def arrival(self) -> bool:
         """Wait until there is something to hear; False when the mailbox is closed and all has been heard."""
-        while not self._queue:
+        while not self._waits:
             if self.until is not None:
                 return False
             self._arrival = anyio.Event()
+            self._order.asleep.append(self)
             await self._arrival.wait()
         return True
 
-    def take(self) -> Entry | None:
+    def take(self) -> Delivery | None:
         """The one before has been handled. The next event, if there is one: it is being handled from now on."""
-        if not self._queue:
-            self.give_up()
-            return None
-        self._handling = True
-        entry: Entry = self._queue.popleft()
-        if self.heard is not None:
-            self.heard.append(entry[1])
-        return entry
+        delivery = self._at.next
+        self.in_hand = delivery
+        if delivery is not None:
+            self._at = delivery
+            if self.heard is not None:
+                self.heard.append(delivery.event)
+        return delivery
 
     def give_up(self) -> None:
         """Nothing is being handled any more."""
-        self._handling = False
-        self.occasion = None
+        self.in_hand = None
 
     def close(self, seq: int, *, discard: bool = False) -> None:
         """Take nothing more in; `seq` is the last. What waits is still heard, unless it is discarded."""
         if self.until is None:
             self.until = seq
+            self._part()
         if discard and not self.idle:
             self.cut = True
-            self._queue.clear()
-        self._wake()
+            self._discard()
+        self.wake()
 
     def lend(self) -> None:
         """The owner's handler waits for something in the room: streams need not wait for it meanwhile."""
@@ -132,24 +120,35 @@ class Mailbox(Party):
         """The owner's handler goes on."""
         self._lent -= 1
 
-    def _wake(self) -> None:
+    def wake(self) -> None:
+        """There is something to hear, or nothing will ever be again."""
         if self._arrival is not None:
             self._arrival.set()
             self._arrival = None
+
+    def _part(self) -> None:
+        """From here on the room's order is not its own: it has a copy of what it has yet to hear."""
+        own = start = _copy(self._at)
+        following = self._at.next
+        while following is not None:
+            own.next = _copy(following)
+            own, following = own.next, following.next
+        self._at = start
+
+    def _discard(self) -> None:
+        self._at.next = None
 
 
 class _Bounded(Mailbox):
     """Counts the deltas in it."""
 
-    def __init__(self, name: str, inbox: Inbox, alarm: Alarm, record: Record, *, keep: bool) -> None:
-        super().__init__(name, inbox, alarm, record, keep=keep)
+    def __init__(self, name: str, inbox: Inbox, order: Order, place: int, record: Record, *, keep: bool) -> None:
+        super().__init__(name, inbox, order, place, record, keep=keep)
         assert inbox.capacity is not None
         self._capacity = inbox.capacity
-        self._deltas = 0
         self._over: dict[
             str | None, int
         ] = {}  # the inferences that have added to it since it was full, and at which seq
-        self._alarm = None  # streams wait, or deltas go: it is no surprise
 
     def lend(self) -> None:
         super().lend()
@@ -166,119 +165,157 @@ class _Bounded(Mailbox):
         self._over[event.inference] = event.seq
 
 
-class _Blocking(_Bounded):
+class Blocking(_Bounded):
     """Streams wait while it is full. What is being handled counts."""
 
     can_fill = True
 
-    def __init__(self, name: str, inbox: Inbox, alarm: Alarm, record: Record, *, keep: bool) -> None:
-        super().__init__(name, inbox, alarm, record, keep=keep)
-        self._delta_in_hand = False
-
     @property
     def full(self) -> bool:
-        return not self._lent and len(self._queue) + self._handling >= self._capacity
+        """As many events as may wait do."""
+        return not self._lent and self._load >= self._capacity
 
-    def put(self, entry: Entry, delta: bool) -> None:  # noqa: FBT001 - as above
-        if delta:
-            if self._deltas < self._capacity:
-                if self._over:
-                    self._over.clear()
-            elif not self._lent:
-                self._note_over(entry[1])
-            self._deltas += 1
-        self._queue.append(entry)
-        if self._arrival is not None:
-            self._wake()
+    @property
+    def _load(self) -> int:
+        """How many events wait or are being handled."""
+        return self._order.last.event.seq - self._at.event.seq + (self.in_hand is not None)
 
-    def take(self) -> Entry | None:
-        if self._delta_in_hand:
-            self._deltas -= 1
-        entry = super().take()
-        self._delta_in_hand = entry is not None and entry[1].type in DELTAS
-        return entry
+    def watch(self, event: Event) -> None:
+        """A delta has come: was there room for it? Whether streams wait as they should is evidence, for law 11."""
+        if self._load <= self._capacity or (not self._lent and self._deltas() <= self._capacity):
+            if self._over:
+                self._over.clear()
+        elif not self._lent:
+            self._note_over(event)
+
+    def _deltas(self) -> int:
+        deltas = int(self.in_hand is not None and self.in_hand.event.type in DELTAS)
+        following = self._at.next
+        while following is not None and deltas <= self._capacity:
+            deltas += following.event.type in DELTAS
+            following = following.next
+        return deltas
 
 
-class _Dropping(_Bounded):
+class Queue(_Bounded):
+    """Has a queue of its own, as not everything that the room says stays in it as it is."""
+
+    def __init__(self, name: str, inbox: Inbox, order: Order, place: int, record: Record, *, keep: bool) -> None:
+        super().__init__(name, inbox, order, place, record, keep=keep)
+        self._at = _copy(order.last)  # the room's own would hold on to all that comes
+        self._queue: deque[Delivery] = deque()
+        self._deltas = 0
+
+    @property
+    def waiting(self) -> int:
+        """How many events wait."""
+        return len(self._queue)
+
+    @property
+    def _waits(self) -> bool:
+        return bool(self._queue)
+
+    def put(self, delivery: Delivery, *, delta: bool) -> None:
+        """Append an event. Never waits: it is streams that wait, before they ask for more."""
+        self._deltas += delta
+        self._queue.append(delivery)
+
+    def take(self) -> Delivery | None:
+        """The one before has been handled. The next event, if there is one."""
+        self.in_hand = delivery = self._queue.popleft() if self._queue else None
+        if delivery is not None:
+            self._deltas -= delivery.event.type in DELTAS
+            if self.heard is not None:
+                self.heard.append(delivery.event)
+        return delivery
+
+    def _part(self) -> None:
+        pass
+
+    def _discard(self) -> None:
+        self._queue.clear()
+
+
+class _Dropping(Queue):
     """The oldest delta that waits gives way to a new one. What is being handled does not count."""
 
-    def __init__(self, name: str, inbox: Inbox, alarm: Alarm, record: Record, *, keep: bool) -> None:
-        super().__init__(name, inbox, alarm, record, keep=keep)
+    def __init__(self, name: str, inbox: Inbox, order: Order, place: int, record: Record, *, keep: bool) -> None:
+        super().__init__(name, inbox, order, place, record, keep=keep)
         self._last: int | None = None
 
-    def put(self, entry: Entry, delta: bool) -> None:  # noqa: FBT001 - as above
-        if delta:
-            if self._deltas == self._capacity:
-                self._drop()
-            self._deltas += 1
-            self.most = max(self.most, self._deltas)
-        super().put(entry, delta)
+    def put(self, delivery: Delivery, *, delta: bool) -> None:
+        if delta and self._deltas == self._capacity:
+            self._drop()
+        super().put(delivery, delta=delta)
+        self.most = max(self.most, self._deltas)
 
     def _drop(self) -> None:
-        for i, (_, event) in enumerate(self._queue):
-            if event.type in DELTAS:
+        for i, delivery in enumerate(self._queue):
+            if delivery.event.type in DELTAS:
                 del self._queue[i]
                 self._deltas -= 1
                 return
 
-    def take(self) -> Entry | None:
-        entry = super().take()
-        if entry is None:
+    def take(self) -> Delivery | None:
+        delivery = super().take()
+        if delivery is None:
             return None
-        event = entry[1]
-        if event.type in DELTAS:
-            self._deltas -= 1
+        event = delivery.event
         # Everything else is heard, and in order: what lies between two events that are heard was all dropped.
         if self._last is not None and event.seq != self._last + 1:
             self._record(self.name, self._last + 1, event.seq - 1)
         self._last = event.seq
-        return entry
+        return delivery
 
 
-class _Coalescing(_Bounded):
+class _Coalescing(Queue):
     """When it is full, a delta goes into the last one that waits, where it goes on with that; else streams wait.
 
-    What is merged is a list in the queue, and joined when it is taken: to join each time would be quadratic.
+    What is merged is kept in pieces, and joined when it is taken: to join each time would be quadratic.
     """
 
     can_fill = True
+
+    def __init__(self, name: str, inbox: Inbox, order: Order, place: int, record: Record, *, keep: bool) -> None:
+        super().__init__(name, inbox, order, place, record, keep=keep)
+        self._pieces: dict[Delivery, list[Event]] = {}  # of those that wait
 
     @property
     def full(self) -> bool:
         # Not when as many wait as may: whether the next can be merged is not known before it comes.
         return not self._lent and self._deltas > self._capacity
 
-    def put(self, entry: Entry, delta: bool) -> None:  # noqa: FBT001 - as above
+    def put(self, delivery: Delivery, *, delta: bool) -> None:
         if delta:
-            if self._deltas >= self._capacity and self._merge(entry):
+            if self._deltas >= self._capacity and self._merge(delivery):
                 return
             if self._deltas <= self._capacity:
                 self._over.clear()
             elif not self._lent:
-                self._note_over(entry[1])
-            self._deltas += 1
-        super().put(entry, delta)
+                self._note_over(delivery.event)
+        super().put(delivery, delta=delta)
 
-    def _merge(self, entry: Entry) -> bool:
-        source, event = entry
-        last_source, last = self._queue[-1]
-        previous = last[-1] if isinstance(last, list) else last
-        if last_source is not source or not _goes_on(previous, event):
+    def _merge(self, delivery: Delivery) -> bool:
+        last = self._queue[-1]
+        pieces = self._pieces.get(last, [last.event])
+        if last.source is not delivery.source or not _goes_on(pieces[-1], delivery.event):
             return False
-        if isinstance(last, list):
-            last.append(event)
-        else:
-            self._queue[-1] = source, [last, event]
+        self._pieces[last] = pieces
+        pieces.append(delivery.event)
         return True
 
-    def take(self) -> Entry | None:
-        if self._queue and isinstance(self._queue[0][1], list):
-            source, pieces = self._queue[0]
-            self._queue[0] = source, _join(pieces)
-        entry = super().take()
-        if entry is not None and entry[1].type in DELTAS:
-            self._deltas -= 1
-        return entry
+    def take(self) -> Delivery | None:
+        if self._queue and (pieces := self._pieces.pop(self._queue[0], None)) is not None:
+            self._queue[0] = Delivery(self._queue[0].source, _join(pieces), False)
+        return super().take()
+
+    def _discard(self) -> None:
+        super()._discard()
+        self._pieces.clear()
+
+
+def _copy(delivery: Delivery) -> Delivery:
+    return Delivery(delivery.source, delivery.event, delivery.twice)
 
 
 def _goes_on(previous: Event, event: Event) -> bool:
@@ -322,24 +359,13 @@ def _join(pieces: list[Event]) -> Event:
 
 
 _KINDS: Final[dict[str, type[Mailbox]]] = {
-    "block": _Blocking,
+    "block": Blocking,
     "drop_oldest": _Dropping,
     "coalesce": _Coalescing,
     "unbounded": Mailbox,
 }
 
 
-def open_mailbox(name: str, inbox: Inbox, alarm: Alarm, record: Record, *, keep: bool) -> Mailbox:
+def open_mailbox(name: str, inbox: Inbox, order: Order, place: int, record: Record, *, keep: bool) -> Mailbox:
     """The mailbox for an inbox's policy."""
-    return _KINDS[inbox.policy](name, inbox, alarm, record, keep=keep)
-
-
-def warn_crowded(crowded: list[Mailbox]) -> None:
-    """Say for whom too much waits, and forget it."""
-    names = ", ".join(repr(mailbox.name) for mailbox in crowded)
-    crowded.clear()
-    msg = (
-        f"more than {CROWDED:,} events wait for {names}, whose inbox has no bound: it does not keep up, or its handler "
-        "hangs. Give it Inbox.drop_oldest(n) or Inbox.coalesce(n), or Inbox.block(n) to slow the streams down"
-    )
-    warnings.warn(msg, StreamrtWarning, stacklevel=4)
+    return _KINDS[inbox.policy](name, inbox, order, place, record, keep=keep)

@@ -14,6 +14,7 @@ from pytest_streamrt.events.types import (
     ParticipantLeft,
     Signal,
 )
+from pytest_streamrt.runtime.acting import Delivery
 from pytest_streamrt.runtime.inbox import Inbox
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from pytest_streamrt.runtime.inference import Inference
     from pytest_streamrt.runtime.mailbox import Mailbox
 
-__all__ = ["HEARD_TWICE", "Observer", "Participant", "check_admissible", "check_signal"]
+__all__ = ["HEARD_TWICE", "Observer", "Participant", "check_admissible", "check_signal", "hear_again"]
 
 HEARD_TWICE: Final = frozenset({"item.completed", "participant.joined", "participant.left", "participant.failed"})
 """The types of event that have a handler of their own, beside the one for all."""
@@ -170,25 +171,6 @@ class Participant:
             and getattr(self.on_external_event, "__func__", None) is Participant.on_external_event
         )
 
-    async def _hear(self, source: Participant, event: Event) -> None:
-        """Call the second handler that some events have."""
-        own = source is self
-        if isinstance(event, ItemCompleted):
-            await self._hear_item(source, event.item, own=own)
-        elif isinstance(event, ParticipantJoined):
-            await (self.on_joined() if own else self.on_participant_joined(source))
-        elif isinstance(event, ParticipantLeft):
-            await (self.on_left() if own else self.on_participant_left(source))
-        elif isinstance(event, ParticipantFailed) and not own:
-            await self.on_participant_error(source, event.error)
-
-    async def _hear_item(self, source: Participant, item: Any, *, own: bool) -> None:
-        # item.type is the handler's name: "model_message" -> on_model_message, on_external_model_message
-        if own:
-            await getattr(self, f"on_{item.type}")(item)
-        else:
-            await getattr(self, f"on_external_{item.type}")(source, item)
-
 
 class Observer(Participant):
     """A participant that never infers: for logs, metrics and screens. No stream waits for it, unless its inbox says so.
@@ -222,3 +204,21 @@ def check_signal(signal: Signal) -> None:
     if not isinstance(signal, Signal):
         msg = f"emit: what participants and tests emit are signals, not {signal!r}. Write Signal('ready', {{…}})"
         raise TypeError(msg)
+
+
+async def hear_again(participant: Participant, delivery: Delivery) -> None:
+    """Call the second handler that some events have."""
+    source, event = delivery.source, delivery.event
+    own = source is participant
+    if isinstance(event, ItemCompleted):
+        # item.type is the handler's name: "model_message" -> on_model_message, on_external_model_message
+        if own:
+            await getattr(participant, f"on_{event.item.type}")(event.item)
+        else:
+            await getattr(participant, f"on_external_{event.item.type}")(source, event.item)
+    elif isinstance(event, ParticipantJoined):
+        await (participant.on_joined() if own else participant.on_participant_joined(source))
+    elif isinstance(event, ParticipantLeft):
+        await (participant.on_left() if own else participant.on_participant_left(source))
+    elif isinstance(event, ParticipantFailed) and not own:
+        await participant.on_participant_error(source, event.error)

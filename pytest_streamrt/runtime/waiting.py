@@ -19,15 +19,14 @@ import anyio
 from anyio.lowlevel import checkpoint
 
 from pytest_streamrt.errors import WouldDeadlock
-from pytest_streamrt.runtime.acting import Acting, acting
+from pytest_streamrt.runtime.acting import acting, hearing
 
 if TYPE_CHECKING:
     from pytest_streamrt.runtime.environment import Environment
     from pytest_streamrt.runtime.inference import Inference
     from pytest_streamrt.runtime.mailbox import Mailbox
-    from pytest_streamrt.runtime.participant import Participant
 
-__all__ = ["Bell", "Ending", "Goal", "Handling", "Party", "Settling", "lent_inbox", "waiting_for"]
+__all__ = ["Bell", "Ending", "Goal", "Party", "Settling", "lent_inbox", "waiting_for"]
 
 
 class Goal(Protocol):
@@ -43,17 +42,6 @@ class Party:
 
     def __init__(self) -> None:
         self.waits: list[Goal] = []
-
-
-class Handling(Acting):
-    """The occasion of a handler. One is made for each delivery, at a third of the cost of a frozen dataclass's own way."""
-
-    handling = True
-
-    def __init__(self, participant: Participant, cause: int) -> None:
-        values = self.__dict__
-        values["participant"] = participant
-        values["cause"] = cause
 
 
 class Bell:
@@ -163,11 +151,10 @@ def lent_inbox() -> Mailbox | None:
 
     What a handler starts counts as the handler, for as long as that has not returned.
     """
-    occasion = acting.get()
-    if not occasion.handling or occasion.participant is None:
+    mailbox = acting.get().mailbox
+    if mailbox is None or mailbox.in_hand is None or mailbox.in_hand.event is not hearing.get():
         return None
-    mailbox = occasion.participant._mailbox
-    return mailbox if mailbox.occasion is occasion else None
+    return mailbox
 
 
 @contextmanager
@@ -193,7 +180,7 @@ def waiting_for(goal: Goal) -> Iterator[None]:
 
 def _asking() -> Party | None:
     """Whose code runs here; None in the test, and in a task that has outlived the handler or inference it began in."""
-    if acting.get().handling:
+    if acting.get().mailbox is not None:
         return lent_inbox()
     ending = _within.get()
     return None if ending is None or ending.is_set() else ending

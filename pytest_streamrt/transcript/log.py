@@ -24,7 +24,8 @@ _Stream = TypeVar("_Stream")
 
 
 _Entry = tuple[int, object, object]
-"""One thing that was logged: when, by whom, and the event, or what happened on an exchange, to be decoded when read."""
+"""One thing that was logged: when, by whom, and what happened on an exchange, to be decoded when read; or an event, whose time is
+its own."""
 
 
 class _Tests:
@@ -73,7 +74,10 @@ class Transcript(Questions):
 
     def log(self, event: Event, origin: object) -> None:
         """Write down a stamped event. `origin` is who numbered it: events of one origin are one order."""
-        self._append(event, origin)
+        clock = self._clock  # as of `elapsed`, by which the event has its time: to read it again would take as long as all else
+        if clock is not None:
+            clock.progress()
+        self._entries.append((0, origin, event))
 
     def note(self, exchange: Exchange, happening: object) -> None:
         """Write down something that happened on an exchange. For `Exchange` alone."""
@@ -113,7 +117,7 @@ class Transcript(Questions):
     def mark(self, name: str) -> Mark:
         """Name this point in time, for ``expect(…, since=mark)``."""
         mark = Mark(name, time=self.elapsed(), source="test")
-        self._append(mark, _TEST)
+        self.log(mark, _TEST)
         return mark
 
     def record(self, stream: _Stream, *, source: str, decode: Decode | None = None) -> _Stream:
@@ -222,7 +226,7 @@ class Transcript(Questions):
         clock = active_clock()
         if clock is None:
             # After virtual time has been switched off, what is left of a test happens at its last instant.
-            return now_ns() - self._began if self._clock is None else self._clock.ns - self._began
+            return real_ns() - self._began if self._clock is None else self._clock.ns - self._began
         if clock is not self._clock:
             self._clock, self._began = clock, 0  # it begins anew with the clock of the test's body
         return clock.ns - self._began

@@ -157,7 +157,7 @@ endings = st.one_of(
     st.just(("settle", 0.0)),
     st.just(("settle", 0.0)),
     st.just(("raise", 0.0)),
-    st.tuples(st.just("cancel"), st.sampled_from([0.0, 0.25, 1.0, 2.5])),
+    st.tuples(st.just("cancel"), st.sampled_from([0.1, 0.25, 1.0, 2.5])),
 )
 scenarios = st.builds(
     Scenario,

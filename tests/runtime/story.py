@@ -25,6 +25,7 @@ from pytest_streamrt import (
     script,
     virtual_time,
 )
+from pytest_streamrt.clock import turn
 from pytest_streamrt.events import TextDelta
 from tests.runtime.scenario import PATIENCE
 
@@ -248,6 +249,7 @@ class Story:
             scope.cancel()
             if inference is not None:
                 await inference.abort("in a hurry")
+        await turn()  # out of a cancelled scope, asyncio and trio come after different numbers of steps
 
     async def _wait(self, step, who, event):
         inference = self.inference(step.whom)
@@ -259,6 +261,7 @@ class Story:
         with anyio.move_on_after(step.amount):
             if inference is not None:
                 await inference.outcome()
+        await turn()  # likewise
 
     async def _settled(self, step, who, event):
         await self.room.settled()
