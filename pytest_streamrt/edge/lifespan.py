@@ -68,8 +68,9 @@ class Lifespan:
             await self._answered("shutdown")
             while not self._finished:
                 await self._change.wait()
-        await self._end()
-        await self._check("shutdown")
+        with anyio.move_on_after(patience):
+            await self._end()
+            await self._check("shutdown")
         return not waiting.cancelled_caught
 
     def _begin(self) -> None:

@@ -123,14 +123,10 @@ class StreamingASGITransport:
         for cycle in cycles:
             cycle.disconnect()
         with anyio.CancelScope(shield=True):
-            with anyio.move_on_after(self.shutdown_timeout):
-                for cycle in cycles:
-                    await cycle.finished.wait()
-            late = [cycle.still_running() for cycle in cycles if not cycle.finished.is_set()]
+            late = [cycle.still_running() for cycle in await self._left(cycles)]
             for cycle in cycles:
                 cycle.scope_of_app.cancel()
-            for cycle in cycles:
-                await cycle.finished.wait()
+            late += [f"{cycle}: nor did it end when it was cancelled" for cycle in await self._left(cycles)]
             if not await self._lifespan.stop(self.shutdown_timeout):
                 late.append("its lifespan was told to shut down, and has not ended since")
         errors = [error for cycle in cycles if (error := cycle.take_error()) is not None]
@@ -142,15 +138,22 @@ class StreamingASGITransport:
             msg = "the application raised where no client was left to be told"
             raise BaseExceptionGroup(msg, errors)
 
+    async def _left(self, cycles: list[Cycle]) -> list[Cycle]:
+        """Those of them that do not end in time."""
+        with anyio.move_on_after(self.shutdown_timeout):
+            for cycle in cycles:
+                await cycle.finished.wait()
+        return [cycle for cycle in cycles if not cycle.finished.is_set()]
+
     def _too_late(self, late: list[str]) -> str:
         lines = "\n".join(f"  {each}" for each in late)
         return (
             f"the application did not end within {self.shutdown_timeout:g} s of its client's closing, and was cancelled:"
             f"\n{lines}\n\nLikely cause: it does not notice that nobody is listening any more, so a user who closes the tab "
             "goes on costing money.\nRemedy: leave the stream to Starlette's StreamingResponse, which cancels its iterator; or "
-            "look at `await request.is_disconnected()` in the loop; or wait for `http.disconnect` beside it. What is to go "
-            "on (a run that can be resumed, a background task) may take longer: "
-            "asgi_client(app, shutdown_timeout=…), in seconds, or None."
+            "look at `await request.is_disconnected()` in the loop; or wait for `http.disconnect` beside it. An iterator that "
+            "is not async waits in a thread, which nobody can stop: use the provider's async client. What is to go on (a run "
+            "that can be resumed, a background task) may take longer: asgi_client(app, shutdown_timeout=…), in seconds, or None."
         )
 
     def _scope(self, request: Any) -> Message:

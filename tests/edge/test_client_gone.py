@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import logging
+import time
 
 import anyio
 import httpx2
@@ -234,3 +236,61 @@ async def test_a_cancelled_client_has_gone_away(virtual_clock):
             await client.get("/chat")
 
     assert seen == [{"type": "http.disconnect"}, 1]
+
+
+async def test_an_app_that_cannot_even_be_cancelled_does_not_hang_the_test(virtual_clock):
+    let_go = anyio.Event()
+
+    async def app(scope, receive, send):
+        await start(send)
+        with anyio.CancelScope(shield=True):
+            await let_go.wait()
+
+    with pytest.raises(LeftBehind, match="GET /chat: nor did it end when it was cancelled"):
+        async with client_of(httpx2, app) as client:
+            await leave(client)
+    assert virtual_clock.now == 10
+    let_go.set()
+
+
+@LIBRARIES
+async def test_a_client_that_is_cancelled_as_it_reads_has_gone_away(library, virtual_clock):
+    seen = []
+
+    async def app(scope, receive, send):
+        await receive()
+        await start(send)
+        await body(send, b"x")
+        seen.append(await receive())
+        seen.append(virtual_clock.now)
+
+    async with client_of(library, app) as client:
+        with anyio.move_on_after(1):
+            await client.get("/chat")
+
+    assert seen == [{"type": "http.disconnect"}, 1]
+
+
+async def test_a_sync_iterator_is_closed_where_it_comes_round_to_it(virtual_clock):
+    closed = []
+
+    async def chat(request):
+        def pieces():
+            try:
+                while True:
+                    time.sleep(1)
+                    yield b"x"
+            finally:
+                closed.append(True)
+
+        return StreamingResponse(pieces())
+
+    app = Starlette(routes=[Route("/chat", chat)])
+
+    async with client_of(httpx2, app) as client, client.stream("GET", "/chat") as response:
+        assert await anext(response.aiter_raw()) == b"x"
+        assert virtual_clock.now == 1
+
+    del app
+    gc.collect()
+    assert closed == [True]
