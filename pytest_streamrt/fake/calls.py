@@ -74,6 +74,11 @@ class ProviderCall:
         return isinstance(body, dict) and body.get("stream") is True
 
     @property
+    def wants_array(self) -> bool:
+        """Whether the stream it asks for is a JSON array: Gemini's, without ``alt=sse``."""
+        return self.dialect == "gemini.generate" and self.streams and "alt=sse" not in urlsplit(self.url).query
+
+    @property
     def model(self) -> str:
         """The model it asks, in the body or, as Gemini has it, in the path; "scripted" where it names none."""
         in_path = _MODEL_IN_PATH.search(urlsplit(self.url).path)

@@ -25,6 +25,7 @@ Headers = tuple[tuple[str, str], ...]
 
 _JSON: Final = ("content-type", "application/json")
 _STREAM: Final = (("content-type", "text/event-stream; charset=utf-8"), ("cache-control", "no-cache"))
+_ARRAY: Final = (("content-type", "application/json; charset=UTF-8"),)
 _REQUEST_ID: Final = "req_scripted"
 
 # What httpx and httpx2 raise when a real peer closes the connection: before its head, and in a body without a length.
@@ -128,7 +129,7 @@ def perform(
         ScriptError: the dialect cannot say that.
     """
     encoder = dialect_of(dialect).encoder(script, quirks)
-    played = _Stage(script, encoder, dialect).played
+    played = _Stage(script, encoder, dialect, array=quirks is not None and quirks.array).played
     if not streams and played.status == 200:
         played = _in_one_piece(played, script, dialect, quirks)
     for part in script.parts:
@@ -141,8 +142,8 @@ def perform(
 class _Stage:
     """One playing of a script as a stream, frame by frame."""
 
-    def __init__(self, script: Script, encoder: Encoder, dialect: str) -> None:
-        self.played = Performance(headers=(*_STREAM, _id_header(dialect)))
+    def __init__(self, script: Script, encoder: Encoder, dialect: str, *, array: bool) -> None:
+        self.played = Performance(headers=(*(_ARRAY if array else _STREAM), _id_header(dialect)))
         self._encoder = encoder
         self._dialect = dialect
         self._size = 0

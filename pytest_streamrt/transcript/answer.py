@@ -31,7 +31,9 @@ class Answer:
         self._name = name
         self._status = status or 200
         self._headers = headers
-        self._decoder = dialect(name).decoder()
+        spoken = dialect(name)
+        self._decoder = spoken.decoder()
+        self._no_stream = _NO_STREAM.replace(b"[", b"") if spoken.arrays else _NO_STREAM
         self._content = Content(headers.get("content-encoding", ""))
         self._streams: bool | None = True if "event-stream" in headers.get("content-type", "") else None
         self._body = bytearray()  # of an answer that is no stream, or is not yet known to be one
@@ -111,7 +113,7 @@ class Answer:
         if _BOM.startswith(self._body):
             return None
         head = self._body.removeprefix(_BOM).lstrip()
-        return head[0] not in _NO_STREAM if head else None
+        return head[0] not in self._no_stream if head else None
 
     def _complaint(self) -> list[Event]:
         data = {"encoding": self._content.unreadable, "message": self.unreadable}

@@ -323,6 +323,44 @@ async def test_anthropic_s_client_and_its_accumulator(fake_provider, transcript)
     ).completed().rest()
 
 
+@pytest.mark.virtual_time
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])  # all that it runs on
+async def test_google_s_client(fake_provider, transcript):
+    from google import genai  # here: it takes long to import
+
+    fake_provider.enqueue(ANSWER, ANSWER, ANSWER)
+    # With a transport, because it goes through aiohttp where that is installed.
+    client = genai.Client(http_options={"async_client_args": {"transport": httpx2.AsyncHTTPTransport(verify=False)}})
+
+    stream = await client.aio.models.generate_content_stream(model="gemini-x", contents="Hi")
+    chunks = [chunk async for chunk in stream]
+    whole = await client.aio.models.generate_content(model="gemini-x", contents="Hi")
+    sync = client.models.generate_content(model="gemini-x", contents="Hi")
+
+    parts = [part for chunk in chunks for part in chunk.candidates[0].content.parts]
+    assert "".join(part.text for part in parts if part.text and not part.thought) == "Hello"
+    assert [chunk.text for chunk in chunks if chunk.text] == ["Hel", "lo"]
+    assert [call.args for call in whole.function_calls] == [{"city": "Paris"}]
+    assert whole.usage_metadata.prompt_token_count == 3
+    assert whole.model_version == sync.model_version == "gemini-x"
+    assert fake_provider.calls[0].model == "gemini-x"
+    transcript.expect("gemini.generate").reasoning("Hm.").text("Hello", at=0.15).tool_call("weather").completed().rest()
+
+
+@pytest.mark.virtual_time
+async def test_gemini_s_stream_as_a_json_array(fake_provider, transcript):
+    fake_provider.enqueue(script("Hel", "lo", every=0.5))
+
+    async with httpx2.AsyncClient(verify=False) as client:
+        url = "https://generativelanguage.googleapis.com/v1beta/models/gemini-x:streamGenerateContent"
+        answer = await client.post(url, json={})
+
+    said = [chunk["candidates"][0]["content"]["parts"][0]["text"] for chunk in answer.json()]
+    assert "".join(said) == "Hello"
+    assert answer.headers["content-type"].startswith("application/json")
+    transcript.expect("gemini.generate").text("Hello", at=1).completed().nothing_more()
+
+
 async def test_a_cut_that_is_none_is_refused():
     with pytest.raises(ScriptError, match="not 'words'"):
         with fake_provider_context(rechunk="words"):

@@ -74,7 +74,7 @@ PYDANTIC_AI = """
 
     pytestmark = pytest.mark.virtual_time
 
-    @pytest.fixture(params=["openai-chat:gpt-5", "openai-responses:gpt-5", "anthropic:claude-sonnet-5"])
+    @pytest.fixture(params=["openai-chat:gpt-5", "openai-responses:gpt-5", "anthropic:claude-sonnet-5", "google:gemini-3-pro"])
     def agent(request, fake_provider):
         agent = Agent(request.param)
 
@@ -118,4 +118,4 @@ def test_pydantic_ai(project):
     project.ini("asyncio_mode = auto")
     project.write(PYDANTIC_AI)
 
-    project.run().assert_outcomes(passed=6)
+    project.run().assert_outcomes(passed=8)
