@@ -97,6 +97,9 @@ class Recording:
 
     def closed(self, reason: str = "") -> None:
         """Whoever reads it wants no more."""
+        if not self._ended and not reason and getattr(self._adapter, "complete", False):
+            self.exhausted()
+            return
         self._take(InferenceAborted(reason, "client", self._fold.text, tuple(self._fold.items), self._fold.usage))
 
     def raised(self, error: BaseException) -> None:
@@ -105,7 +108,7 @@ class Recording:
         if names & _CANCELLED:
             self.closed("cancelled")
         elif isinstance(error, Exception):
-            self._fail(_whose_fault(names, error), f"{type(error).__name__}: {error}")
+            self._fail(_whose_fault(error), f"{type(error).__name__}: {error}")
         else:
             self._fail("model", f"{type(error).__name__}: {error}")
 
@@ -136,9 +139,16 @@ class Recording:
         self._log.log(stamped, self)
 
 
-def _whose_fault(names: set[str], error: Exception) -> Kind:
-    if names & _TRANSPORT or isinstance(error, ConnectionError | TimeoutError):
+def _whose_fault(error: Exception) -> Kind:
+    """By the error, or by what it was raised from: frameworks wrap what their SDK raises."""
+    causes: list[BaseException] = []
+    each: BaseException | None = error
+    while each is not None and each not in causes:
+        causes.append(each)
+        each = each.__cause__
+    names = {base.__name__ for cause in causes for base in type(cause).__mro__}
+    if names & _TRANSPORT or any(isinstance(cause, ConnectionError | TimeoutError) for cause in causes):
         return "transport"
-    if names & _PROVIDER or isinstance(error, json.JSONDecodeError):
+    if names & _PROVIDER or any(isinstance(cause, json.JSONDecodeError) for cause in causes):
         return "provider"
     return "model"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import aclosing
+
 import anthropic
 import httpx2
 import openai
@@ -150,3 +152,43 @@ async def test_anthropic_messages(way):
                     assert (await stream.get_final_message()).content[1].text == "Hello"
 
     expect_said(transcript)
+
+
+async def own_loop(*scripts):
+    """The events of several answers, one after the other, and what tools gave back, as an agent's own loop yields them."""
+    provider = Provider("openai.responses", *scripts)
+    async with openai_client(provider) as client:
+        for n in range(len(scripts)):
+            async for event in await client.responses.create(model="m", input="Hi", stream=True):
+                yield event
+            if n + 1 < len(scripts):
+                yield {"type": "function_call_output", "call_id": "call_0", "output": {"degrees": 18}}
+
+
+CALL = script(tool_call("t", {}))
+
+
+async def test_an_agent_s_own_loop_is_one_inference_over_its_rounds():
+    transcript = Transcript()
+
+    async with aclosing(transcript.record(own_loop(CALL, script("Done.")), source="agent")) as events:
+        async for _ in events:
+            pass
+
+    said = transcript.expect("agent").tool_call("t").tool_result("t", output={"degrees": 18}).text("Done.")
+    said.completed().nothing_more()
+    assert [event.round for event in transcript.of("agent") if event.type == "text.delta"] == [2]
+    transcript.assert_lawful()
+
+
+@pytest.mark.parametrize(("scripts", "end"), [([script("Done.")], "completed"), ([CALL, script("Done.")], "aborted")])
+async def test_who_leaves_at_the_end_of_an_answer_has_had_it_all_unless_a_tool_is_owed_its_answer(scripts, end):
+    transcript = Transcript()
+
+    async with aclosing(transcript.record(own_loop(*scripts), source="agent")) as events:
+        async for event in events:
+            if event.type == "response.completed":
+                break
+
+    assert transcript.of("agent")[-1].type == f"inference.{end}"
+    transcript.assert_lawful()

@@ -54,7 +54,7 @@ class AgentsAdapter:
         for event in self._raw.push(data):
             if isinstance(event, ToolCallStarted):
                 self._tools[event.id] = event.name
-            if event.type not in TERMINALS:  # it ends a round; how the run ends is told by the stream's own end
+            if event.type not in TERMINALS:  # a failed round; how the run ends is told by the stream's own end
                 yield event
 
     def _of_run(self, name: Any, item: Any) -> Iterator[Event]:

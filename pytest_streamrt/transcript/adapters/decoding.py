@@ -18,6 +18,7 @@ __all__ = ["Decode", "DecodeFailed", "adapter_for"]
 Decode = str | Callable[[Any], Any]
 """A dialect's name, or a function that is given a piece and gives an event, several, text, or None."""
 
+_SDKS: Final = ("openai", "anthropic")  # their streams are one answer; a generator's may be those of a whole run
 _LINES: Final = ("aiter_lines", "iter_lines")  # of httpx, httpx2 and requests: lines without their ends
 
 
@@ -29,7 +30,7 @@ def adapter_for(decode: Decode | None, stream: Any) -> Adapter:
         TypeError: `decode` is neither a name nor a function.
     """
     if decode is None:
-        return AnyAdapter()
+        return AnyAdapter(rounds=type(stream).__module__.partition(".")[0] not in _SDKS)
     if isinstance(decode, str):
         try:
             return _Framed(decode, lines=getattr(stream, "__name__", None) in _LINES)

@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Final
 
-from pytest_streamrt.events.types import Event, ProviderEvent
+from pytest_streamrt.events.types import Event, InferenceCompleted, ProviderEvent, ToolCallStarted
 from pytest_streamrt.providers import DIALECTS
 from pytest_streamrt.providers.decoder import Mapper
-from pytest_streamrt.transcript.adapters.shape import as_object, field, plain
+from pytest_streamrt.transcript.adapters.shape import as_object, field, plain, shown
 
-__all__ = ["DialectAdapter", "dialect_of", "is_repetition"]
+__all__ = ["DialectAdapter", "dialect_of", "is_repetition", "tool_answer"]
 
 _ANTHROPIC: Final = frozenset(
     {
@@ -71,17 +71,30 @@ def is_repetition(piece: Any) -> bool:
     return field(piece, "type") in _REPETITIONS and not isinstance(piece, dict)
 
 
+def tool_answer(piece: Any) -> tuple[str, str] | None:
+    """The id of the call and the output, where a piece is what an agent gives back to the model for a tool's call."""
+    if field(piece, "type") == "function_call_output":  # of the Responses API
+        call, output = field(piece, "call_id"), field(piece, "output")
+    elif field(piece, "role") == "tool" and field(piece, "tool_call_id"):  # of Chat Completions
+        call, output = field(piece, "tool_call_id"), field(piece, "content")
+    else:
+        return None
+    return str(call), shown(output)
+
+
 class DialectAdapter:
     """Reads parsed events of one dialect.
 
     Args:
         name: the dialect's.
-        rounds: whether the stream is that of a framework, in which one answer follows another: then the end of an answer
-            is not that of the stream.
+        rounds: whether one answer may follow another, as in the stream of an agent: then the end of an answer is not that
+            of the stream, and is held back until that has come.
     """
 
     def __init__(self, name: str, *, rounds: bool = False) -> None:
         self.round = 1
+        self._held: Event | None = None
+        self._called = False  # whether the answer of this round called a tool
         self._name = name
         self._rounds = rounds
         self._mapper = self._new()
@@ -102,14 +115,29 @@ class DialectAdapter:
             self._mapper = self._new()
             assert self._mapper is not None
             self.round += 1
+            self._held, self._called = None, False
         data = as_object(piece)
-        return self._mapper.push(data, data.get("type"))
+        return self._passed(self._mapper.push(data, data.get("type")))
+
+    @property
+    def complete(self) -> bool:
+        """Whether nothing is owed any more: the last answer has ended, and called no tool."""
+        return self._held is not None and not self._called
 
     def end(self) -> Iterable[Event] | None:
         """What the end of the stream adds; None where the answer is cut short."""
-        if self._rounds or self._mapper is None or self._mapper.ended:
+        if self._held is not None:
+            return [self._held]
+        if self._mapper is None or self._mapper.ended:
             return []
         return self._mapper.close()
+
+    def _passed(self, events: list[Event]) -> list[Event]:
+        if not self._rounds:
+            return events
+        self._called |= any(isinstance(event, ToolCallStarted) for event in events)
+        self._held = next((event for event in events if isinstance(event, InferenceCompleted)), self._held)
+        return [event for event in events if event is not self._held]
 
     def _new(self) -> Mapper | None:
         known = DIALECTS.get(self._name)
