@@ -13,6 +13,7 @@ from pytest_streamrt.cassette.cassette import Cassette, RecordMode, Timing
 from pytest_streamrt.cassette.config import config_from
 from pytest_streamrt.cassette.guard import leaving
 from pytest_streamrt.cassette.seam import passing
+from pytest_streamrt.cassette.telemetry import is_telemetry
 from pytest_streamrt.cassette.use import CassetteOptions, closing
 from pytest_streamrt.errors import CassetteError
 from pytest_streamrt.transcript.log import Transcript
@@ -105,6 +106,8 @@ class CassetteTransport(Base):  # type: ignore[misc]
     def handle_request(self, request: Any) -> Any:
         """Answer a request of a sync client."""
         library, inner = self._inner(request, is_async=False)
+        if is_telemetry(request):
+            return library.Response(204, request=request)
 
         def forward() -> Any:
             with leaving(), passing(self.cassette):
@@ -116,6 +119,8 @@ class CassetteTransport(Base):  # type: ignore[misc]
     async def handle_async_request(self, request: Any) -> Any:
         """Answer a request of an async client."""
         library, inner = self._inner(request, is_async=True)
+        if is_telemetry(request):
+            return library.Response(204, request=request)
 
         async def forward() -> Any:
             with leaving(), passing(self.cassette):

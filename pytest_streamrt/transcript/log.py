@@ -74,7 +74,9 @@ class Transcript(Questions):
 
     def log(self, event: Event, origin: object) -> None:
         """Write down a stamped event. `origin` is who numbered it: events of one origin are one order."""
-        clock = self._clock  # as of `elapsed`, by which the event has its time: to read it again would take as long as all else
+        clock = (
+            self._clock
+        )  # as of `elapsed`, by which the event has its time: to read it again would take as long as all else
         if clock is not None:
             clock.progress()
         self._entries.append((0, origin, event))

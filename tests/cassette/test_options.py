@@ -238,3 +238,14 @@ def test_what_makes_no_sense_is_refused(options, what, path):
 def test_functions_that_give_something_else(functions, what, path):
     with pytest.raises(CassetteError, match=what):
         recorded(path, **functions)
+
+
+def test_what_an_sdk_reports_about_itself_goes_nowhere(path):
+    record(path, answer("a"))
+    for mode in ("none", "rewrite"):
+        network = Network(answer("b"))
+        with intercept(network), use_cassette(path, record=mode):
+            assert ask(url="https://api.openai.com/v1/traces/ingest") == b""
+            ask()
+
+        assert len(load_cassette(path)) == 1

@@ -6,10 +6,12 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, assert_type
 
+import httpx
 import httpx2
 
 from pytest_streamrt import (
     Agent,
+    CassetteTransport,
     Environment,
     FakeModel,
     FakeProvider,
@@ -101,6 +103,9 @@ async def tests(transcript: Transcript, virtual_clock: VirtualClock) -> None:
         await clock.turn()
     with use_cassette(Path("x.jsonl"), record="once", timing=2.0, rechunk="byte") as cassette:
         assert_type(cassette.requests, int)
+    with use_cassette("x.jsonl", filter_headers=["a", ("b", None)], match_on=["host", "body"], on_secret="fail"):
+        httpx2.AsyncClient(transport=CassetteTransport("x.jsonl", record="once", filter_patterns=["a+"]))
+        httpx.Client(transport=CassetteTransport(cassette))
     with fake_provider_context(PLAN, rechunk=7, transcript=transcript, ignore_hosts=["localhost"]) as provider:
         assert_type(provider, FakeProvider)
         provider.enqueue(PLAN, PLAN)
