@@ -204,8 +204,10 @@ class Timeline {
         if (said.length < 400) said += deltas[j].text;
       }
       const last = j >= deltas.length;
+      const ending = last && j > i + 1 && answer.end?.type !== "inference.completed"; // then what came last is what matters
+      if (ending) said = deltas.slice(Math.max(i, j - 60), j).map((event) => event.text).join("");
       const until = Math.min(last ? Math.max(end, Math.min(x + LAST * this.width, limit - 30)) : this.x(deltas[j].index), limit);
-      reached = this.#block(first, said, x, Math.max(until, x + 2), this.x(deltas[j - 1].index), Math.max(end - x, 2), row, colour);
+      reached = this.#block(first, said, x, Math.max(until, x + 2), this.x(deltas[j - 1].index), Math.max(end - x, 2), row, colour, ending);
       this.pen.fillStyle = colour;
       for (let k = i; k < j; k++) {
         const here = Math.round(this.x(deltas[k].index));
@@ -221,7 +223,7 @@ class Timeline {
     return true;
   }
 
-  #block(event, said, x, until, last, within, row, colour) {
+  #block(event, said, x, until, last, within, row, colour, ending) {
     const { pen, palette } = this;
     const reasoning = event.type === "reasoning.delta";
     const tint = reasoning ? palette.reasoning : event.type === "refusal.delta" ? palette.refusal : colour;
@@ -240,7 +242,7 @@ class Timeline {
     if (room < 12) return x + room;
     pen.fillStyle = reasoning ? palette.reasoning : event.type === "refusal.delta" ? palette.refusal : palette.ink;
     pen.textAlign = "left";
-    pen.fillText(this.#cut(text, room - 5), x + 4, row.top + 14.5);
+    pen.fillText(this.#cut(text, room - 5, ending), x + 4, row.top + 14.5);
     return x + room;
   }
 
@@ -398,12 +400,13 @@ class Timeline {
   }
 
   // As much of a text as there is room for, not cut inside a character.
-  #cut(text, room) {
+  #cut(text, room, ending = false) {
     if (text.length < 400 && this.#measure(text) <= room) return text;
-    const characters = Array.from(text.slice(0, 400));
+    const characters = Array.from(ending ? text.slice(-400) : text.slice(0, 400));
+    const some = (n) => (ending ? `…${characters.slice(-n).join("")}` : `${characters.slice(0, n).join("")}…`);
     let n = Math.min(characters.length, Math.ceil(room / 4));
-    while (n > 0 && this.pen.measureText(`${characters.slice(0, n).join("")}…`).width > room) n -= Math.max(1, n >> 3);
-    return n > 0 ? `${characters.slice(0, n).join("")}…` : "";
+    while (n > 0 && this.pen.measureText(some(n)).width > room) n -= Math.max(1, n >> 3);
+    return n > 0 ? some(n) : "";
   }
 }
 

@@ -92,8 +92,8 @@ class Overview {
       if (answer.end && answer.end.type !== "inference.completed") pen.fillRect(x(axis.at[answer.end.index]) - 1, 0, 2, height);
     }
     const [from, to] = [Math.max(x(view.start), 0), Math.min(x(view.start + view.span), width)];
-    pen.fillStyle = palette.ink;
-    pen.globalAlpha = 0.14;
+    pen.fillStyle = palette.paper;
+    pen.globalAlpha = 0.65;
     pen.fillRect(0, 0, from, height);
     pen.fillRect(to, 0, width - to, height);
     pen.globalAlpha = 1;
