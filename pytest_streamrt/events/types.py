@@ -289,7 +289,10 @@ class ParticipantFailed(Event):
 
 @dataclass(frozen=True, repr=False)
 class ExchangeOpened(Event):
-    """An HTTP request was answered: its response's head has arrived."""
+    """An HTTP request was answered: its response's head has arrived.
+
+    `retry_of` is the source of the exchange before it that asked for the very same and failed.
+    """
 
     method: str
     url: str

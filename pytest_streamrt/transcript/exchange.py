@@ -51,6 +51,7 @@ class Exchange:
             it adds only its opening and its closing.
         room: who numbered that inference: in another environment there may be one of the same id.
         instant: whether it is played without its times, so that those measured on it mean nothing.
+        retry_of: the source of the exchange before it that asked for the very same and failed, if there was one.
     """
 
     def __init__(
@@ -74,6 +75,7 @@ class Exchange:
         self.url = url
         self.body = body
         self.status: int | None = None
+        self.retry_of: str | None = None
         self._how: How | None = None
         self._ended_in_full: bool | None = None
         self._sink = sink
@@ -107,6 +109,11 @@ class Exchange:
         return self._how
 
     @property
+    def has_failed(self) -> bool:
+        """Whether its client has reason to ask again: an HTTP error, or a connection that broke or timed out."""
+        return (self.status or 0) >= 400 or self._how in ("disconnected", "timeout", "failed")
+
+    @property
     def unread_chunks(self) -> int:
         """How many chunks were sent, or recorded, that the client never asked for."""
         return len(self._unread)
@@ -135,7 +142,7 @@ class Exchange:
         """The response's head has arrived."""
         self.status = status
         self._headers = {name.lower(): value for name, value in headers}
-        self._sink.note(self, ExchangeOpened(self.method, self.url, status))
+        self._sink.note(self, ExchangeOpened(self.method, self.url, status, self.retry_of))
 
     def chunk(self, data: bytes) -> None:
         """The client has taken a piece of the body."""

@@ -55,6 +55,7 @@ class Transcript(Questions):
         self._places: list[int] = []  # of each event: the entry that it came in
         self._numbers: dict[int, tuple[int, int]] = {}  # of each exchange: the last seq and inference_seq given
         self._exchanges: list[Exchange] = []
+        self._asked: dict[tuple[str, str, bytes], Exchange] = {}  # the last one of each request
         self._names: dict[str, int] = {}
         self._recorded: dict[str, int] = {}  # how many streams were recorded under each source
 
@@ -113,6 +114,11 @@ class Transcript(Questions):
             room=self._room_of(inference) if inference is not None else None,
             instant=instant,
         )
+        asked = (method, url, body)
+        before = self._asked.get(asked)
+        if before is not None and before.has_failed:
+            exchange.retry_of = before.source
+        self._asked[asked] = exchange
         self._exchanges.append(exchange)
         return exchange
 
