@@ -147,6 +147,7 @@ class Parts:
     def __init__(self) -> None:
         self._texts: dict[str, list[str]] = {}
         self._calls: dict[str, tuple[str, list[str]]] = {}
+        self._written: set[str] = set()
 
     def text(self, id: str, delta: str) -> None:
         """A piece of a text."""
@@ -169,8 +170,8 @@ class Parts:
 
     def arguments(self, id: str, delta: str) -> list[Event]:
         """A piece of its arguments."""
-        if id not in self._calls:
-            msg = f"arguments for the tool call {id!r}, which never began"
+        if id not in self._calls or id in self._written:
+            msg = f"arguments for the tool call {id!r}, which {'is over' if id in self._written else 'never began'}"
             raise Malformed(msg)
         if not delta:
             return []
@@ -179,9 +180,10 @@ class Parts:
 
     def call_over(self, id: str, whole: Any = None) -> list[Event]:
         """The call is written; `whole` are its arguments, for one that was not streamed."""
-        if id not in self._calls:
+        if id not in self._calls or id in self._written:
             return []
         events = [] if self._calls[id][1] or whole is None else self.arguments(id, as_text(whole))
+        self._written.add(id)
         name, arguments = self._calls[id]
         return [*events, ItemCompleted(FunctionCall(id, name, "".join(arguments)))]
 

@@ -309,6 +309,16 @@ def test_arguments_of_a_call_that_never_began(decode, frame):
         decode()(frame)
 
 
+def test_a_call_is_written_once():
+    whole = {"type": "tool-input-available", "toolCallId": "c", "toolName": "weather"}
+    decode = vercel_ui()
+
+    assert [type(event) for event in decode(whole)] == [ToolCallStarted, ItemCompleted]
+    assert decode({**whole, "input": {}}) == []
+    with pytest.raises(StreamError, match="arguments for the tool call 'c', which is over"):
+        decode({"type": "tool-input-delta", "toolCallId": "c", "inputTextDelta": "{"})
+
+
 def test_the_older_events_of_ag_ui_are_read():
     frames = [
         b'data: {"type":"RUN_STARTED","threadId":"t","runId":"r"}\n\n',
