@@ -155,11 +155,11 @@ def what_was_raised(raised):
     return type(raised), str(raised), type(cause), str(cause), getattr(raised, "status_code", None), retry
 
 
-def options(url, dialect):
+def options(url, dialect, fault):
     return {
         "api_key": "none",
         "max_retries": 0,
-        "timeout": httpx2.Timeout(30, read=PATIENCE),
+        "timeout": httpx2.Timeout(30, read=PATIENCE if fault.hangs else 30),
         "base_url": url if dialect == "anthropic.messages" else f"{url}/v1",
     }
 
@@ -181,12 +181,12 @@ def text(event):
     return delta if isinstance(delta, str) else getattr(delta, "text", "")
 
 
-def told(dialect, url):
+def told(dialect, url, fault):
     """What a sync client is told: the text, and what was raised."""
     said = []
     try:
         kind = anthropic.Anthropic if dialect == "anthropic.messages" else openai.OpenAI
-        with kind(**options(url, dialect)) as client:
+        with kind(**options(url, dialect, fault)) as client:
             for event in question(client, dialect):
                 said.append(text(event))  # noqa: PERF401 - what came before an error counts
     except Exception as raised:  # noqa: BLE001 - what it is, is compared
@@ -194,12 +194,12 @@ def told(dialect, url):
     return said
 
 
-async def told_async(dialect, url):
+async def told_async(dialect, url, fault):
     """Likewise, an async one."""
     said = []
     try:
         kind = anthropic.AsyncAnthropic if dialect == "anthropic.messages" else openai.AsyncOpenAI
-        async with kind(**options(url, dialect)) as client:
+        async with kind(**options(url, dialect, fault)) as client:
             async for event in await question(client, dialect):
                 said.append(text(event))  # noqa: PERF401 - likewise
     except Exception as raised:  # noqa: BLE001 - what it is, is compared
@@ -211,10 +211,10 @@ async def told_async(dialect, url):
 @pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS.keys())
 def test_it_surfaces_as_from_a_real_server(fault, dialect):
     with saying(fault.real(dialect), hangs=fault.hangs) as url:
-        expected = told(dialect, url)
+        expected = told(dialect, url, fault)
 
     with virtual_time(), fake_provider_context(script(*fault.parts)):
-        got = told(dialect, "http://fake.example")
+        got = told(dialect, "http://fake.example", fault)
 
     assert got == expected
 
@@ -228,9 +228,9 @@ def test_it_surfaces_as_from_a_real_server(fault, dialect):
 async def test_to_an_async_client_too(name, dialect):
     fault = FAULTS[name]
     with saying(fault.real(dialect), hangs=fault.hangs) as url:
-        expected = await told_async(dialect, url)
+        expected = await told_async(dialect, url, fault)
 
     with virtual_time(), fake_provider_context(script(*fault.parts)):
-        got = await told_async(dialect, "http://fake.example")
+        got = await told_async(dialect, "http://fake.example", fault)
 
     assert got == expected

@@ -107,15 +107,9 @@ PYDANTIC_AI = """
 """
 
 
-def test_openai_agents(project):
+def test_openai_agents_and_pydantic_ai(project):
     project.ini("asyncio_mode = auto")
-    project.write(AGENTS)
+    project.write(AGENTS, name="test_agents")
+    project.write(PYDANTIC_AI, name="test_pydantic_ai")
 
-    project.run().assert_outcomes(passed=5)
-
-
-def test_pydantic_ai(project):
-    project.ini("asyncio_mode = auto")
-    project.write(PYDANTIC_AI)
-
-    project.run().assert_outcomes(passed=8)
+    project.run().assert_outcomes(passed=13)
