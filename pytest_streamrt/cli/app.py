@@ -12,7 +12,7 @@ from pytest_streamrt.cli.exits import EXIT_CODES
 
 __all__ = ["streamrt"]
 
-_COMMANDS: Final = ("demo", "show", "play", "diff", "lint", "scrub", "convert")
+_COMMANDS: Final = ("demo", "show", "play", "diff", "lint", "scrub", "convert", "schema")
 """In the order in which they are shown. Each is the module of that name beside this one, and in it `command`."""
 
 
