@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from pytest_streamrt.events.types import Event
     from pytest_streamrt.runtime.inference import Inference
     from pytest_streamrt.runtime.mailbox import Mailbox
+    from pytest_streamrt.runtime.order import Order
     from pytest_streamrt.runtime.participant import Participant
 
 __all__ = ["NOBODY", "Acting", "Delivery", "Handling", "acting", "hearing"]
@@ -45,6 +46,7 @@ class Acting:
 
     Attributes:
         participant: whose code runs; None in the test itself.
+        order: the order of the room that the cause is of. Elsewhere its number means nothing.
         inference: the inference this runs for, so that an HTTP exchange made here is known to be part of it.
         mailbox: of the participant, where this is one of its handlers, and not an inference that one started.
     """
@@ -52,10 +54,15 @@ class Acting:
     mailbox: Mailbox | None = None
 
     def __init__(
-        self, participant: Participant | None = None, cause: int | None = None, inference: Inference | None = None
+        self,
+        participant: Participant | None = None,
+        cause: int | None = None,
+        order: Order | None = None,
+        inference: Inference | None = None,
     ) -> None:
         self.participant = participant
         self._cause = cause
+        self.order = order
         self.inference = inference
 
     @property
@@ -68,7 +75,7 @@ class Handling(Acting):
     """The occasion of all of a participant's handlers, in one stay in a room. Which of them it is, `hearing` says."""
 
     def __init__(self, participant: Participant, mailbox: Mailbox) -> None:
-        super().__init__(participant)
+        super().__init__(participant, order=mailbox.order)
         self.mailbox = mailbox
 
     @property

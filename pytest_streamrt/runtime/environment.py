@@ -87,7 +87,10 @@ class Environment:
         self._attending: list[Mailbox] = []  # of those present, and those who left and have yet to hear the last of it
         self._everyone: list[Participant] = []
         self._order = Order()
-        self._stays: list[Mailbox] = []  # of everyone there ever was: what the laws are checked against
+        # What the laws are checked against: everyone's stays, who emitted each event, and what was emitted in handlers.
+        self._stays: list[Mailbox] = []
+        self._sources: list[Any] = []
+        self._acts: list[tuple[Event, Mailbox]] = []
         self._seq = 0
         self._numbers: dict[str, itertools.count[int]] = {}
         self._began = 0
@@ -267,6 +270,11 @@ class Environment:
             msg = f"{what}: the environment {state}. Do it inside its `async with` block"
             raise RuntimeError(msg)
 
+    def _cause(self) -> int | None:
+        """The `seq` of the event in this room that led here, if one did."""
+        occasion = acting.get()
+        return occasion.cause if occasion.order is self._order else None
+
     def _start(
         self, agent: Agent, message: Message | None, *, deadline: float | None, max_deltas: int | None
     ) -> Inference:
@@ -288,7 +296,7 @@ class Environment:
     def _admit(self, participant: Participant) -> None:
         participant._environment = self
         place, keep = len(self._stays), self._log is not None
-        mailbox = open_mailbox(participant.name, participant._inbox, self._order, place, self._record_gap, keep=keep)
+        mailbox = open_mailbox(participant, participant._inbox, self._order, place, self._record_gap, keep=keep)
         participant._mailbox = mailbox
         self._stays.append(mailbox)
         self._order.add(mailbox)
@@ -313,6 +321,7 @@ class Environment:
         try:
             while await mailbox.arrival():
                 listens = participant._listens
+                mailbox.deaf |= not listens
                 with strays_are_errors():  # around all that waits: around each it would cost more than hearing it
                     while (delivery := take()) is not None:
                         if can_fill:
@@ -321,6 +330,8 @@ class Environment:
                             event = delivery.event
                             tell(event)
                             if (source := delivery.source) is participant:
+                                if mailbox.heard is not None:
+                                    mailbox.called.append(event.seq)
                                 await participant.on_internal_event(event)
                             else:
                                 await participant.on_external_event(source, event)
@@ -366,7 +377,7 @@ class Environment:
         if inference is not None:
             inference._seq += 1
             within, inference_seq = inference.id, inference._seq
-        log = self._log
+        log, occasion = self._log, acting.get()
         stamped = stamp(
             event,
             seq=self._seq,
@@ -375,10 +386,13 @@ class Environment:
             inference=within,
             inference_seq=inference_seq,
             round=0 if inference is None else inference._round,
-            cause=acting.get().cause,
+            cause=occasion.cause if occasion.order is self._order else None,  # as in _cause()
         )
         if log is not None:
             log.log(stamped, self)
+            self._sources.append(source)
+            if occasion.mailbox is not None:
+                self._acts.append((stamped, occasion.mailbox))
         self._order.hand_out(Delivery(source, stamped, stamped.type in HEARD_TWICE))
 
     def _unplayed(self) -> list[Exception]:

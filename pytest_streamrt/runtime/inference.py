@@ -91,8 +91,9 @@ class Inference:
         self._error: Exception | None = None
         self._asking = False  # whether a stream of the model's is open
         self._not_closed = False  # whether it is on the record that the model's stream did not close in time
+        self._stopped: list[bool] = []  # of each abort that has returned: whether the model's stream was closed by then
         self._closed = Ending(self)  # the terminal event is out, and the model's stream is closed
-        self._occasion = Acting(agent, acting.get().cause, inference=self)
+        self._occasion = Acting(agent, environment._cause(), environment._order, self)
 
     def __repr__(self) -> str:
         return f"<Inference {self.id!r} {self.status}>"
@@ -139,6 +140,7 @@ class Inference:
             if self._asking:
                 self._report_not_closed()
             self._calls.report_running()
+        self._stopped.append(not self._asking)
 
     async def handoff(self, to: Agent, reason: str = "") -> Inference:
         """Stop it, and have another agent go on: with what this one was given and had said, as far as it got.

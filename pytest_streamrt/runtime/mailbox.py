@@ -17,6 +17,7 @@ from pytest_streamrt.runtime.waiting import Party
 
 if TYPE_CHECKING:
     from pytest_streamrt.runtime.order import Order
+    from pytest_streamrt.runtime.participant import Participant
 
 __all__ = ["Blocking", "Mailbox", "Queue", "merged", "open_mailbox"]
 
@@ -27,7 +28,7 @@ class Mailbox(Party):
     """What a participant has yet to hear, in the room's order. This one is unbounded; the subclasses are not.
 
     Args:
-        name: the participant's.
+        owner: the participant.
         inbox: its policy.
         order: the room's.
         place: how many have joined the room before.
@@ -38,19 +39,24 @@ class Mailbox(Party):
     can_fill = False
     """Whether streams may have to wait for it."""
 
-    def __init__(self, name: str, inbox: Inbox, order: Order, place: int, record: Record, *, keep: bool) -> None:
+    def __init__(
+        self, owner: Participant, inbox: Inbox, order: Order, place: int, record: Record, *, keep: bool
+    ) -> None:
         super().__init__()
-        self.name = name
+        self.owner = owner
+        self.name = owner.name
         self.inbox = inbox
         self.place = place
         self.in_hand: Delivery | None = None  # what is being handled
         self.heard: list[Event] | None = [] if keep else None
+        self.called: list[int] = []  # the seqs of what it heard as its own
+        self.deaf = False  # whether it had no handler for events, at least for a time
         self.until: int | None = None  # the seq of the last event it was sent, once it is closed
         self.cut = False  # whether it was closed before all was heard
         self.crowded = False  # whether too much has waited in it
         self.most = 0  # deltas that waited at once, where there is a bound
         self.overrun: Event | None = None  # the first delta of a stream that should have waited
-        self._order = order
+        self.order = order
         self._at = order.last  # the last that was taken
         self._lent = 0
         self._arrival: anyio.Event | None = None
@@ -72,7 +78,7 @@ class Mailbox(Party):
     @property
     def waiting(self) -> int:
         """How many events wait."""
-        return self._order.last.event.seq - self._at.event.seq if self._at.next is not None else 0
+        return self.order.last.event.seq - self._at.event.seq if self._at.next is not None else 0
 
     @property
     def _waits(self) -> bool:
@@ -84,7 +90,7 @@ class Mailbox(Party):
             if self.until is not None:
                 return False
             self._arrival = anyio.Event()
-            self._order.asleep.append(self)
+            self.order.asleep.append(self)
             await self._arrival.wait()
         return True
 
@@ -142,8 +148,10 @@ class Mailbox(Party):
 class _Bounded(Mailbox):
     """Counts the deltas in it."""
 
-    def __init__(self, name: str, inbox: Inbox, order: Order, place: int, record: Record, *, keep: bool) -> None:
-        super().__init__(name, inbox, order, place, record, keep=keep)
+    def __init__(
+        self, owner: Participant, inbox: Inbox, order: Order, place: int, record: Record, *, keep: bool
+    ) -> None:
+        super().__init__(owner, inbox, order, place, record, keep=keep)
         assert inbox.capacity is not None
         self._capacity = inbox.capacity
         self._over: dict[
@@ -178,7 +186,7 @@ class Blocking(_Bounded):
     @property
     def _load(self) -> int:
         """How many events wait or are being handled."""
-        return self._order.last.event.seq - self._at.event.seq + (self.in_hand is not None)
+        return self.order.last.event.seq - self._at.event.seq + (self.in_hand is not None)
 
     def watch(self, event: Event) -> None:
         """A delta has come: was there room for it? Whether streams wait as they should is evidence, for law 11."""
@@ -200,8 +208,10 @@ class Blocking(_Bounded):
 class Queue(_Bounded):
     """Has a queue of its own, as not everything that the room says stays in it as it is."""
 
-    def __init__(self, name: str, inbox: Inbox, order: Order, place: int, record: Record, *, keep: bool) -> None:
-        super().__init__(name, inbox, order, place, record, keep=keep)
+    def __init__(
+        self, owner: Participant, inbox: Inbox, order: Order, place: int, record: Record, *, keep: bool
+    ) -> None:
+        super().__init__(owner, inbox, order, place, record, keep=keep)
         self._at = _copy(order.last)  # the room's own would hold on to all that comes
         self._queue: deque[Delivery] = deque()
         self._deltas = 0
@@ -239,8 +249,10 @@ class Queue(_Bounded):
 class _Dropping(Queue):
     """The oldest delta that waits gives way to a new one. What is being handled does not count."""
 
-    def __init__(self, name: str, inbox: Inbox, order: Order, place: int, record: Record, *, keep: bool) -> None:
-        super().__init__(name, inbox, order, place, record, keep=keep)
+    def __init__(
+        self, owner: Participant, inbox: Inbox, order: Order, place: int, record: Record, *, keep: bool
+    ) -> None:
+        super().__init__(owner, inbox, order, place, record, keep=keep)
         self._last: int | None = None
 
     def put(self, delivery: Delivery, *, delta: bool) -> None:
@@ -276,8 +288,10 @@ class _Coalescing(Queue):
 
     can_fill = True
 
-    def __init__(self, name: str, inbox: Inbox, order: Order, place: int, record: Record, *, keep: bool) -> None:
-        super().__init__(name, inbox, order, place, record, keep=keep)
+    def __init__(
+        self, owner: Participant, inbox: Inbox, order: Order, place: int, record: Record, *, keep: bool
+    ) -> None:
+        super().__init__(owner, inbox, order, place, record, keep=keep)
         self._pieces: dict[Delivery, list[Event]] = {}  # of those that wait
 
     @property
@@ -366,6 +380,6 @@ _KINDS: Final[dict[str, type[Mailbox]]] = {
 }
 
 
-def open_mailbox(name: str, inbox: Inbox, order: Order, place: int, record: Record, *, keep: bool) -> Mailbox:
+def open_mailbox(owner: Participant, inbox: Inbox, order: Order, place: int, record: Record, *, keep: bool) -> Mailbox:
     """The mailbox for an inbox's policy."""
-    return _KINDS[inbox.policy](name, inbox, order, place, record, keep=keep)
+    return _KINDS[inbox.policy](owner, inbox, order, place, record, keep=keep)

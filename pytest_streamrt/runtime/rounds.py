@@ -122,7 +122,7 @@ class Calls:
 
     async def _run(self, call: _Call) -> None:
         # Its inference is not named: a request that a tool makes over HTTP is no part of the model's answer.
-        acting.set(Acting(self._inference.agent, call.cause))
+        acting.set(Acting(self._inference.agent, call.cause, self._environment._order))
         reporter.set(Reporter(lambda data: self._progress(call, data)))
         try:
             with call.scope:

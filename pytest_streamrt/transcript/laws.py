@@ -10,8 +10,9 @@ from typing import Final
 from pytest_streamrt.events.fold import Fold
 from pytest_streamrt.events.items import FunctionCall
 from pytest_streamrt.events.order import DELTAS, TERMINALS, State, next_state
-from pytest_streamrt.events.types import DeltasDropped, Event, InferenceAborted, ItemCompleted, Mark, ToolResult
+from pytest_streamrt.events.types import DeltasDropped, Event, InferenceAborted, ItemCompleted, Mark, Status, ToolResult
 from pytest_streamrt.runtime.environment import Environment
+from pytest_streamrt.runtime.inference import Inference
 from pytest_streamrt.runtime.mailbox import Mailbox, merged
 
 __all__ = ["LawReport", "check_laws"]
@@ -45,7 +46,7 @@ LAWS: Final[Mapping[int, str]] = {
     1: "seq runs 1..n without a gap, and inference_seq likewise within its inference",
     2: "each inference has exactly one inference.started and one terminal event, and nothing of it comes after",
     3: "a participant hears a contiguous slice of the one order; only deltas are dropped or merged, on the record",
-    4: "what causes an event comes before it",
+    4: "what causes an event comes before it, and whoever acted had been handed its cause",
     5: "the deltas of an item, joined, are the item's text, or the partial of the abort",
     6: "upstream is closed before abort() returns, or its refusal is on the record",
     7: "on_internal_event fires exactly when the source is the participant itself",
@@ -72,6 +73,8 @@ def check_laws(logged: Sequence[Logged], skip: Collection[int]) -> LawReport:
             report.unchecked[law] = "the transcript is empty"
         elif law in _OF_DELIVERIES and not any(_rooms(logged)):
             report.unchecked[law] = "no environment wrote to the transcript, and so nothing was delivered"
+        elif law == _OF_ABORTS and not any(_waited_for(logged)):
+            report.unchecked[law] = "no abort in an environment has returned"
         elif law == _OF_TOOLS and not any(_with_tools(logged)):
             report.unchecked[law] = "no agent that inferred has tools"
         else:
@@ -118,6 +121,44 @@ def _caused(logged: Sequence[Logged]) -> Iterator[str]:
     for _, event in logged:
         if event.cause is not None and event.cause >= event.seq:
             yield f"{event!r} is caused by seq {event.cause}, which does not come before it"
+    for room in _rooms(logged):
+        heard: dict[int, set[int]] = {id(stay): {event.seq for event in stay.heard or ()} for stay in room._stays}
+        for event, stay in room._acts:
+            if event.cause is not None and event.cause not in heard.get(id(stay), ()):
+                yield f"{stay.name!r} has not been handed seq {event.cause}, and yet acted on it: {event!r}"
+
+
+def _waited_for(logged: Sequence[Logged]) -> Iterator[tuple[Environment, Inference]]:
+    """The inferences that somebody has aborted, and waited until the abort returned."""
+    for room in _rooms(logged):
+        yield from ((room, inference) for inference in room.inferences.values() if inference._stopped)
+
+
+def _closed_in_time(logged: Sequence[Logged]) -> Iterator[str]:
+    for room, inference in _waited_for(logged):
+        refused = any(
+            origin is room
+            and isinstance(event, Status)
+            and event.name == "upstream.not_closed"
+            and event.data["inference"] == inference.id
+            for origin, event in logged
+        )
+        if not all(inference._stopped) and not refused:
+            yield f"abort() of {inference.id} has returned while its model's stream was open, and that is not on the record"
+
+
+def _told_apart(logged: Sequence[Logged]) -> Iterator[str]:
+    for room in _rooms(logged):
+        for stay in room._stays:
+            if stay.deaf:
+                continue
+            own = [event for event in stay.heard or () if room._sources[event.seq - 1] is stay.owner]
+            called = set(stay.called)
+            yield from (
+                f"{stay.name!r} has emitted {e!r}, and heard it as another's" for e in own if e.seq not in called
+            )
+            foreign = called - {event.seq for event in own}
+            yield from (f"{stay.name!r} heard seq {seq} as its own, and has not emitted it" for seq in sorted(foreign))
 
 
 def _joined(logged: Sequence[Logged]) -> Iterator[str]:
@@ -212,7 +253,8 @@ def _bounded(logged: Sequence[Logged]) -> Iterator[str]:
             yield f"the inbox of {stay.name!r}, {stay.inbox!r}, held {stay.most} deltas"
 
 
-_OF_DELIVERIES: Final = frozenset({3, 11})
+_OF_DELIVERIES: Final = frozenset({3, 7, 11})
+_OF_ABORTS: Final = 6
 _OF_TOOLS: Final = 8
 
 _CHECKS: Final[Mapping[int, Callable[[Sequence[Logged]], Iterator[str]]]] = {
@@ -221,13 +263,13 @@ _CHECKS: Final[Mapping[int, Callable[[Sequence[Logged]], Iterator[str]]]] = {
     3: _heard,
     4: _caused,
     5: _joined,
+    6: _closed_in_time,
+    7: _told_apart,
     8: _answered,
     11: _bounded,
 }
 
 _NO_EVIDENCE: Final[Mapping[int, str]] = {
-    6: "when abort() returned is not logged",
-    7: "whose handler was called is not logged",
     9: "it compares two runs",
     10: "it compares two runs",
 }

@@ -50,8 +50,8 @@ async def test_what_the_runtime_does_is_lawful_and_the_report_says_what_was_chec
 
     report = transcript.assert_lawful()
 
-    assert report.checked == [1, 2, 3, 4, 5, 11]
-    assert set(report.unchecked) == {6, 7, 8, 9, 10}
+    assert report.checked == [1, 2, 3, 4, 5, 7, 11]
+    assert set(report.unchecked) == {6, 8, 9, 10}
 
 
 def test_without_a_room_there_are_no_deliveries_to_check():
@@ -167,7 +167,7 @@ async def test_what_was_delivered_wrongly_is_named(inbox, damage, what):
     with pytest.raises(AssertionError, match="law 3 is broken") as caught:
         transcript.assert_lawful()
     assert what in str(caught.value)
-    transcript.assert_lawful(skip=[3])
+    transcript.assert_lawful(skip=[3, 7])
 
 
 @pytest.mark.anyio
