@@ -36,6 +36,8 @@ IN_URL: Final = "redacted"
 """The placeholder for a query parameter: brackets have a meaning there."""
 
 _ROUNDS: Final = 3  # what is left may, with what stands beside it, look like a secret again
+_WINDOW: Final = 1 << 20  # bytes of a long stream that are looked at together, and ...
+_OVERLAP: Final = 1 << 18  # ... of those again with what follows: a secret cut into deltas takes up that much at most
 _IN_QUERY: Final = re.compile(
     r"""[?&](?:access_token|api[-_]?key|client_secret|key|refresh_token|sig|signature|token)=([^&\s"'\\<>]{12,})""",
     re.IGNORECASE,
@@ -295,25 +297,38 @@ class Redactor:
         return body
 
     def _clean_stream(self, chunks: Sequence[bytes]) -> Sequence[bytes]:
+        """A body with placeholders, or the very same chunks where there is nothing to be replaced."""
+        clean = self._clean_places(chunks) if self._json_paths else chunks
+        for first, last in _windows(chunks):
+            before = clean[first:last]
+            after = self._clean_window(before)
+            if after is not before:
+                clean = [*clean[:first], *after, *clean[last:]]
+        return clean
+
+    def _clean_places(self, chunks: Sequence[bytes]) -> Sequence[bytes]:
         whole = b"".join(chunks)
+        text = _text(whole)
         clean = bytearray(whole)
+        for start, end in _in_bytes(text, spans_at(text, self._json_paths)):
+            clean[start:end] = _json_mark(whole[start:end])
+        return chunks if clean == whole else _cut(bytes(clean), [len(chunk) for chunk in chunks])
+
+    def _clean_window(self, chunks: Sequence[bytes]) -> Sequence[bytes]:
+        clean: bytearray | None = None
         filled = bytearray()
-        if self._json_paths:
-            text = _text(whole)
-            for start, end in _in_bytes(text, spans_at(text, self._json_paths)):
-                clean[start:end] = _json_mark(whole[start:end])
         for _ in range(_ROUNDS):
-            text = _text(bytes(clean))
+            text = _text(b"".join(chunks) if clean is None else bytes(clean))
             hits = [*self._hits(text, look=False), *self._hits_in_deltas(text)]
             if not hits:
                 break
             self._note(hits)
-            filled = filled or bytearray(len(whole))
+            if clean is None:
+                clean = bytearray(b"".join(chunks))
+                filled = bytearray(len(clean))
             for spans, _ in sorted(hits, key=_size, reverse=True):
                 _fill(clean, filled, _in_bytes(text, spans))
-        if clean == whole:
-            return chunks
-        return _cut(bytes(clean), [len(chunk) for chunk in chunks])
+        return chunks if clean is None else _cut(bytes(clean), [len(chunk) for chunk in chunks])
 
     # Searching.
 
@@ -407,6 +422,20 @@ def _json_mark(value: bytes) -> bytes:
     except ValueError:
         return _mark(len(value)).encode()
     return b"1" * len(value)
+
+
+def _windows(chunks: Sequence[bytes]) -> Iterator[tuple[int, int]]:
+    """Runs of chunks, from the first to before the second, that overlap: a long body is looked at a part at a time."""
+    first, size = 0, 0
+    for number, chunk in enumerate(chunks, start=1):
+        size += len(chunk)
+        if size >= _WINDOW + _OVERLAP and number < len(chunks):
+            yield first, number
+            first, size = number, 0
+            while first and size < _OVERLAP:
+                first -= 1
+                size += len(chunks[first])
+    yield first, len(chunks)
 
 
 def _in_bytes(text: str, spans: Iterable[Span]) -> list[Span]:

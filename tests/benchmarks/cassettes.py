@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 import tracemalloc
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from time import perf_counter  # bound before any of it is virtual
@@ -107,11 +107,13 @@ async def read(url: str = URL, **options: Any) -> int:
     return count
 
 
-async def read_with_sdk(**options: Any) -> int:
+async def read_with_sdk(url: str = URL, **options: Any) -> int:
     """Read an answer's deltas with the OpenAI client."""
     count = 0
     async with httpx2.AsyncClient(verify=False, **options) as client:
-        sdk = openai.AsyncOpenAI(api_key="none", base_url="http://127.0.0.1:9/v1", http_client=client, max_retries=0)
+        sdk = openai.AsyncOpenAI(
+            api_key="none", base_url=url.removesuffix("/chat/completions"), http_client=client, max_retries=0
+        )
         async for _ in await sdk.chat.completions.create(**ASK):
             count += 1
     return count
@@ -138,18 +140,19 @@ def server(chunks: int) -> Iterator[str]:
         process.stdout.close()
 
 
-def recorded(url: str, path: Path) -> float:
+def recorded(work: Callable[[], Coroutine[Any, Any, object]], path: Path) -> float:
     """Milliseconds that it takes to read an answer and to record it, the writing included."""
     began = perf_counter()
-    with use_cassette(path, record="rewrite"):
-        asyncio.run(read(url))
+    path.unlink(missing_ok=True)
+    with use_cassette(path, record="once"):
+        asyncio.run(work())
     return (perf_counter() - began) * 1_000
 
 
-def unrecorded(url: str) -> float:
+def unrecorded(work: Callable[[], Coroutine[Any, Any, object]]) -> float:
     """Likewise, without recording."""
     began = perf_counter()
-    asyncio.run(read(url))
+    asyncio.run(work())
     return (perf_counter() - began) * 1_000
 
 
@@ -217,11 +220,22 @@ def rows() -> Iterator[Row]:
             at_most=1.1,
         )
         with server(MANY) as url:
+            target = folder / "recorded.jsonl"
             yield Row(
-                f"recording {MANY:,} chunks over TCP, writing included",
+                f"recording {MANY:,} chunks over TCP through AsyncOpenAI, writing included",
                 "the same, unrecorded",
-                *paired(lambda: recorded(url, folder / "recorded.jsonl"), lambda: unrecorded(url)),
+                *paired(
+                    lambda: recorded(lambda: read_with_sdk(url), target),
+                    lambda: unrecorded(lambda: read_with_sdk(url)),
+                    runs=3,
+                ),
                 at_most=1.1,
+            )
+            yield Row(
+                "the same through httpx2 alone",
+                "the same, unrecorded",
+                *paired(lambda: recorded(lambda: read(url), target), lambda: unrecorded(lambda: read(url))),
+                note="a server that sends without a pause, and a client that does nothing with it",
             )
         yield from _long(folder)
 
@@ -252,7 +266,7 @@ def _long(folder: Path) -> Iterator[Row]:
         yield Row(
             f"memory of recording {10 * MANY:,} chunks",
             "twice the stream's bytes",
-            [memory_of(lambda: recorded(url, folder / "long.jsonl"))],
+            [memory_of(lambda: recorded(lambda: read(url), folder / "long.jsonl"))],
             [2 * size],
             at_most=1,
             unit="MB",

@@ -259,3 +259,19 @@ def test_what_holds_no_secret_is_never_touched(pieces):
     assert clean is chunks
     assert headers == (("content-type", "text/event-stream"),)
     assert redactor.text("".join(pieces)) == "".join(pieces)
+
+
+@pytest.mark.parametrize("filler", [900_000, 1_048_570, 1_200_000, 1_310_710])
+def test_in_the_middle_of_a_very_long_stream(filler):
+    frame = b'data: {"delta": {"content": "%s"}}\n\n'
+    before = [frame % (b"x" * 999 + b" ")] * (filler // 1_032)
+    spelled = [frame % letter.encode() for letter in KEY]
+    after = [frame % (b" " + b"y" * 99_999)] * 20
+    redactor = Redactor(environment={})
+
+    clean, _ = redactor.chunks([*before, *spelled, *after])
+
+    middle = clean[len(before) : len(before) + len(spelled)]
+    assert "".join(json.loads(chunk[6:])["delta"]["content"] for chunk in middle).startswith(PLACEHOLDER + "**")
+    assert list(clean[: len(before)]) == before
+    assert list(clean[len(before) + len(spelled) :]) == after
