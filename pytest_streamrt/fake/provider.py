@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Collection, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
+from fnmatch import fnmatch
 from types import ModuleType
 from typing import Any, Final
 
@@ -192,7 +193,7 @@ class FakeProvider:
         return await self._play(library, transport, request, body).respond_async()
 
     def _ignores(self, request: Any) -> bool:
-        return request.url.host in self._ignore_hosts
+        return any(fnmatch(request.url.host, pattern) for pattern in self._ignore_hosts)
 
     def _play(
         self, library: ModuleType, transport: Any, request: Any, body: bytes, answers_as: ModuleType | None = None
@@ -289,7 +290,7 @@ def fake_provider_context(
         rechunk: how to cut the bodies of streams, as `pytest_streamrt.wire.rechunk` can: "event" (a chunk for each SSE
             frame), "whole", "byte", or an integer, the seed of random cuts.
         transcript: where the exchanges are logged, instead of in one that nobody sees.
-        ignore_hosts: hosts whose requests are let through to the network.
+        ignore_hosts: hosts, perhaps with ``*`` in them, whose requests are let through to the network.
         quirks: the habits of the provider's server; an answer names itself after the model that was asked in any case.
         verify: whether to raise, on leaving, for requests without an answer and for scripts that were not played.
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pytest_streamrt.cassette.redact import Redactor
 
 __all__ = [
+    "MARKER_DEFAULTS",
     "cassette_first",
     "cassette_path",
     "cassette_root",
@@ -34,7 +35,7 @@ __all__ = [
 _FIXTURE: Final = "stream_cassette"
 
 
-_DEFAULTS: Final = {"cassette": None, "timing": "auto", "rechunk": "recorded", "faults": ()}
+MARKER_DEFAULTS: Final = {"cassette": None, "timing": "auto", "rechunk": "recorded", "faults": ()}
 
 _LONGEST: Final = 180  # bytes of a file name; most file systems take 255, and a temporary file's is longer
 
@@ -65,7 +66,7 @@ def open_cassette(item: pytest.Item, config: Any) -> Cassette:
     from pytest_streamrt.cassette.keys import placeholder_keys
     from pytest_streamrt.cassette.use import use_config
 
-    arguments = marker_arguments(item, "streamrt", _DEFAULTS)
+    arguments = marker_arguments(item, "streamrt", MARKER_DEFAULTS)
     if not isinstance(arguments["cassette"], str | None):
         pytest.fail(f"@pytest.mark.streamrt: cassette is a name, not {arguments['cassette']!r}", pytrace=False)
     path = cassette_path(item, arguments["cassette"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 SCRIPTS = """
-    import openai, pytest
+    import httpx2, openai, pytest
     from pytest_streamrt import script, stall
 
     def ask():
@@ -33,6 +33,18 @@ def test_failures_are_told(project):
     def test_bad_cut(fake_provider):
         pass
 
+    @pytest.mark.streamrt(faults=["any"])
+    def test_faults_of_a_recording(fake_provider):
+        pass
+
+    @pytest.fixture(scope="session")
+    def streamrt_config():
+        return {"ignore_hosts": ["127.*"]}
+
+    def test_hosts_that_are_let_through(fake_provider):
+        with pytest.raises(httpx2.ConnectError):
+            httpx2.get("http://127.0.0.1:9/")
+
     @pytest.mark.virtual_time
     def test_it_stalls(fake_provider):
         fake_provider.enqueue(script("a", stall()))
@@ -46,11 +58,12 @@ def test_failures_are_told(project):
 
     result = project.run("-p", "no:randomly")
 
-    result.assert_outcomes(passed=1, failed=3, errors=1)
+    result.assert_outcomes(passed=2, failed=3, errors=2)
     result.stdout.re_match_lines_random(
         [
             r"fake_provider was asked 1 times; 1 of its scripts were never played: 'b'\. .*",
             r"fake_provider has no script for POST https://api\.openai\.com/v1/chat/completions: it was asked 1 times.*",
+            r"@pytest\.mark\.streamrt: faults are laid over a recording, and fake_provider plays scripts.*",
             r'@pytest\.mark\.streamrt: rechunk: cut "recorded", "whole", "event", "byte" or by an integer seed.*',
         ]
     )
