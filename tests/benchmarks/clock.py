@@ -14,6 +14,7 @@ from tests.benchmarks.table import Row, paired
 
 SLEEPS = 180_000
 EVERY = 0.020  # seconds
+RUNS = 3
 BUDGET = 3
 
 Sleep = Callable[[float], Awaitable[None]]
@@ -52,17 +53,20 @@ def looptimes_hour() -> float:
 def rows() -> Iterable[Row]:
     """Both backends, then the peer of each."""
     hour = "a virtual hour, 50 deltas a second"
-    ours, theirs = paired(lambda: asyncio.run(virtual(asyncio.sleep)), lambda: asyncio.run(loop(asyncio.sleep, 0)))
+    ours, theirs = paired(
+        lambda: asyncio.run(virtual(asyncio.sleep)), lambda: asyncio.run(loop(asyncio.sleep, 0)), RUNS
+    )
     yield Row(f"{hour}, asyncio", "sleep(0)", ours, theirs, at_most=BUDGET)
     try:
-        peer, theirs = paired(looptimes_hour, lambda: asyncio.run(loop(asyncio.sleep, 0)))
+        peer, theirs = paired(looptimes_hour, lambda: asyncio.run(loop(asyncio.sleep, 0)), 1)
         yield Row(f"{hour}, looptime", "sleep(0)", peer, theirs)
     except ModuleNotFoundError:
         yield Row(f"{hour}, looptime", note="not installed")
-    ours, theirs = paired(lambda: trio.run(virtual, trio.sleep), lambda: trio.run(loop, trio.sleep, 0))
+    ours, theirs = paired(lambda: trio.run(virtual, trio.sleep), lambda: trio.run(loop, trio.sleep, 0), RUNS)
     yield Row(f"{hour}, trio", "sleep(0)", ours, theirs, at_most=BUDGET)
     peer, theirs = paired(
         lambda: trio.run(loop, trio.sleep, EVERY, clock=MockClock(autojump_threshold=0)),
         lambda: trio.run(loop, trio.sleep, 0),
+        1,
     )
     yield Row(f"{hour}, trio's MockClock", "sleep(0)", peer, theirs)

@@ -1,16 +1,17 @@
 """Fan-out: events a second to k listeners, against anyio memory object streams, as a ratio measured in one run.
 
-Run it with ``python -m tests.benchmarks.fan_out``. It is no test: a time is no reason to fail.
+Run it with ``python -m tests.benchmarks fan_out``. It is no test: a time is no reason to fail.
 """
-# ruff: noqa: T201 - it prints
 
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 
 import anyio
 
 from pytest_streamrt import Environment, Observer, Signal, Transcript
+from tests.benchmarks.table import Row, paired
 
 BUDGET = {1: 3, 10: 10, 100: 30}
 TICK = Signal("tick")  # to make one takes as long as to tell one listener
@@ -28,12 +29,12 @@ async def ours(k: int, events: int, listener: type[Observer]) -> float:
     """Events a second in a room with a transcript."""
     async with Environment(*(listener(f"listener {i}") for i in range(k)), transcript=Transcript()) as room:
         await room.settled()
-        began = time.perf_counter()
+        began = time.process_time()
         for _ in range(events // BURST):
             for _ in range(BURST):
                 room.emit(TICK)
             await room.settled()
-        return events / (time.perf_counter() - began)
+        return events / (time.process_time() - began)
 
 
 async def theirs(k: int, events: int) -> float:
@@ -48,7 +49,7 @@ async def theirs(k: int, events: int) -> float:
         pass
 
     streams = [anyio.create_memory_object_stream(BURST) for _ in range(k)]
-    began = time.perf_counter()
+    began = time.process_time()
     async with anyio.create_task_group() as tasks:
         for _, receive in streams:
             tasks.start_soon(listen, receive)
@@ -57,27 +58,26 @@ async def theirs(k: int, events: int) -> float:
                 await send.send(TICK)
         for send, _ in streams:
             send.close()
-    return events / (time.perf_counter() - began)
+    return events / (time.process_time() - began)
 
 
-def measure(k: int) -> tuple[float, float, float]:
-    """The best of three runs each, one after the other: anyio, ours, and ours where nobody has a handler."""
-    events = {1: 12_800, 10: 6_400, 100: 1_280}[k]
-    runs = [
-        (anyio.run(theirs, k, events), anyio.run(ours, k, events, Listener), anyio.run(ours, k, events, Observer))
-        for _ in range(3)
-    ]
-    return max(r[0] for r in runs), max(r[1] for r in runs), max(r[2] for r in runs)
-
-
-def main() -> None:
-    """Print a line for each k."""
-    print(f"{'k':>4}{'anyio':>12}{'ours':>12}{'ratio':>8}{'budget':>8}{'no handler':>14}{'ratio':>8}")
+def rows() -> Iterable[Row]:
+    """For each k: observers that have a handler, and, where nobody has one, the same."""
     for k, budget in BUDGET.items():
-        anyio_rate, rate, idle = measure(k)
-        line = f"{k:>4}{anyio_rate:>12,.0f}{rate:>12,.0f}{rate / anyio_rate:>8.1f}{budget:>8}"
-        print(f"{line}{idle:>14,.0f}{idle / anyio_rate:>8.1f}")
+        events = {1: 12_800, 10: 6_400, 100: 1_280}[k]
 
+        def streams(k: int = k, events: int = events) -> float:
+            return 1e6 / anyio.run(theirs, k, events)
 
-if __name__ == "__main__":
-    main()
+        for listener, what in ((Listener, ""), (Observer, ", no handler")):
+
+            def room(k: int = k, events: int = events, listener: type[Observer] = listener) -> float:
+                return 1e6 / anyio.run(ours, k, events, listener)
+
+            yield Row(
+                f"an event to {k} participant{'s' if k > 1 else ''}{what}",
+                "anyio memory object streams",
+                *paired(room, streams),
+                at_least=budget if listener is Listener else None,
+                unit="us",
+            )
