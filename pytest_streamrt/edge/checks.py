@@ -135,7 +135,8 @@ def check_first_byte(arrived: Arrived) -> list[Problem]:
         return []
     if arrived.asked is not None and arrived.virtual and arrived.chunks[0][0] > arrived.asked:
         took = (arrived.chunks[0][0] - arrived.asked) / NS
-        return [_buffered(f"all {len(arrived.events)} events came at once at {at}, {took:.9g} s after the request")]
+        what = f"all {len(arrived.events)} events came at once at {at}, {took:.9g} s after the request"
+        return [_buffered(what, sure=False)]
     msg = (
         "the whole answer came at one instant, and nobody knows when it was made: pass transcript=transcript, or give the "
         "answer time (script(…, every=0.05)) on virtual time"
@@ -143,11 +144,13 @@ def check_first_byte(arrived: Arrived) -> list[Problem]:
     raise NotChecked(msg)
 
 
-def _buffered(what: str, *, nginx: bool = False) -> Problem:
+def _buffered(what: str, *, nginx: bool = False, sure: bool = True) -> Problem:
     fix = (
         "yield each piece within the loop that reads the model's stream, and not after it; take out what collects the body "
         "on its way (a middleware, a list, a join)."
     )
+    if not sure:
+        fix += " If the model did say all of it at that instant: assert_streams(response, transcript=transcript), which tells."
     if nginx:
         fix = 'headers={"X-Accel-Buffering": "no"}, for nginx buffers by default; if it is there, ' + fix
     return Problem("first-byte", f"{what}: the user looks at an empty page until then.", fix)

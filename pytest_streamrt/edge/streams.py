@@ -231,8 +231,9 @@ class StreamCheck:
 
 def _arrived(response: Any) -> Arrived:
     request = response.request
+    url = request.url.copy_with(query=None, fragment=None, username=None, password=None)  # they may hold a key
     return Arrived(
-        what=f"{request.method} {request.url}",
+        what=f"{request.method} {url}",
         status=response.status_code,
         headers={name.lower(): value for name, value in response.headers.items()},
         asked=response.extensions.get(ASKED),

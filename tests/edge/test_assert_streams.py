@@ -105,6 +105,14 @@ async def test_all_headers_that_are_wrong_are_named_at_once():
     assert 'skip={"content-type", "cache-control", "x-accel-buffering"}' in message
 
 
+async def test_no_key_in_the_address_is_told():
+    async with client_of(httpx2, app_of(THREE[:1])) as client:
+        async with client.stream("GET", "http://me:secret@testserver/chat?token=secret") as response:
+            with pytest.raises(AssertionError, match=r"GET http://testserver/chat does not stream") as caught:
+                await assert_streams(response)
+    assert "secret" not in str(caught.value)
+
+
 async def test_a_check_may_be_left_out():
     app = app_of(THREE[:2], headers={"Cache-Control": "no-store"})
     async with client_of(httpx2, app) as client, client.stream("GET", "/chat") as response:
@@ -142,6 +150,7 @@ async def test_an_app_that_collects_the_answer_first():
         "first-byte: all 3 events came at once at t=2 s, 2 s after the request: the user looks at an empty" in message
     )
     assert "yield each piece within the loop that reads the model's stream" in message
+    assert "If the model did say all of it at that instant: assert_streams(response, transcript=transcript)" in message
 
 
 async def test_without_time_or_a_transcript_nobody_can_tell():
