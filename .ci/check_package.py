@@ -10,21 +10,16 @@ from importlib.metadata import distribution
 wheel, sdist = sorted(sys.argv[1:], key=lambda name: name.endswith(".tar.gz"))
 
 names = zipfile.ZipFile(wheel).namelist()
-pages = [
-    f"pytest_streamrt/report/page/{name}" for name in ("page.html", "page.css", "main.js", "index.html", "index.js")
-]
-for needed in (
-    "pytest_streamrt/py.typed",
-    "pytest_streamrt/cli/demo.jsonl",
-    "pytest_streamrt/plugin/__init__.py",
-    *pages,
-):
+for needed in ("pytest_streamrt/py.typed", "pytest_streamrt/cli/demo.jsonl", "pytest_streamrt/plugin/__init__.py"):
     assert needed in names, f"the wheel lacks {needed}"
 stray = [name for name in names if not name.startswith(("pytest_streamrt/", "pytest_streamrt-"))]
 assert not stray, f"the wheel has {stray}"
 
 with tarfile.open(sdist) as archive:
     roots = {name.split("/")[1] for name in archive.getnames() if "/" in name}
+    sources = {member.name.partition("/")[2] for member in archive.getmembers() if member.isfile()}
+lacking = [name for name in sources if name.startswith("pytest_streamrt/") and name not in names]
+assert not lacking, f"the wheel lacks {lacking}"
 for needed in (
     "pyproject.toml",
     "README.md",
