@@ -14,7 +14,7 @@ from typing import Any, Final
 import anyio
 
 from pytest_streamrt.cassette.pool import connections_of
-from pytest_streamrt.clock import NS, now_ns, sleep_blocking_until, sleep_until, turn
+from pytest_streamrt.clock import NS, active_clock, now_ns, sleep_blocking_until, sleep_until, turn
 from pytest_streamrt.transcript.exchange import Exchange, How
 
 __all__ = ["AT_ONCE", "NEVER", "Played"]
@@ -104,10 +104,6 @@ class Played(ABC):
     @abstractmethod
     def finish(self) -> None:
         """End the exchange as it is to end: `close` it, and raise what is to be raised."""
-
-    def waits_for_ever(self) -> Exception:
-        """For a sync client without a timeout: what to raise instead of blocking its thread until the end of time."""
-        return self._library.ReadTimeout("the response does not go on, and the client has no timeout")  # type: ignore[no-any-return]
 
     # How it is played.
 
@@ -229,7 +225,7 @@ class Played(ABC):
         due, timed_out = self._due(at, phase)
         if at == NEVER and not timed_out:
             self.close("timeout", "the response does not go on")
-            raise self.waits_for_ever()
+            raise self._waits_for_ever()
         sleep_blocking_until(due)
         if timed_out:
             raise self._timeout(phase)
@@ -250,6 +246,17 @@ class Played(ABC):
         error: Exception = getattr(self._library, name)(told, request=self._request)
         self.close("timeout", message)
         return error
+
+    def _waits_for_ever(self) -> Exception:
+        """For a sync client without a timeout: what to raise instead of blocking its thread until the end of time."""
+        what = "the response does not go on, and the client that waits for it has no timeout"
+        clock = active_clock()
+        if clock is not None:
+            remedy = "Give the client a timeout, or the script an end."
+            clock.stuck(
+                f"deadlock: {what}", "A stalled stream, read by a client that never gives up.", remedy, here=True
+            )
+        return self._library.ReadTimeout(what, request=self._request)  # type: ignore[no-any-return]
 
     def _read_timeout_message(self) -> str:
         """What a real one says: nothing on an event loop, else what the socket does."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import re
 from collections.abc import Mapping
@@ -9,13 +10,25 @@ from functools import cached_property
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from pytest_streamrt.errors import ScriptError
 from pytest_streamrt.transcript.exchange import Exchange, How
 
 _MODEL_IN_PATH: Final = re.compile(r"/models/([^/:]+):")
 
-__all__ = ["ProviderCall"]
+__all__ = ["ProviderCall", "check_function"]
 
 _STREAMING_PATHS: Final = (":streamGenerateContent",)  # Gemini says it in the path; all others in the body
+
+
+def check_function(function: object, whose: str) -> None:
+    """Refuse what cannot answer at once.
+
+    Raises:
+        ScriptError: it is async, or cannot be called.
+    """
+    if not callable(function) or inspect.iscoroutinefunction(function):
+        msg = f"{whose}.respond takes a plain function that gives a script, not {function!r}"
+        raise ScriptError(msg)
 
 
 class ProviderCall:

@@ -15,6 +15,7 @@ from pytest_streamrt.errors import ScriptError
 from pytest_streamrt.events.items import Item
 from pytest_streamrt.events.types import Event, InferenceFailure
 from pytest_streamrt.fake.beats import Beat, beats_of, check_for_model, laws_of
+from pytest_streamrt.fake.calls import check_function
 from pytest_streamrt.fake.deaf import DeafStream
 from pytest_streamrt.fake.emissions import Emissions
 from pytest_streamrt.runtime.context import ModelContext
@@ -57,7 +58,12 @@ class FakeModel:
         self._scripts.extend(scripts)
 
     def respond(self, function: Callable[[FakeCall], Script]) -> None:
-        """Have that function answer the calls that no script is left for. It is given the call, and gives a script."""
+        """Have that function answer the calls that no script is left for. It is given the call, and gives a script.
+
+        Raises:
+            ScriptError: it is async.
+        """
+        check_function(function, "FakeModel")
         self._function = function
 
     async def emitted(self, n: int) -> None:

@@ -101,9 +101,12 @@ def check_playable(script: Script) -> None:
     """Refuse a script that no provider could play.
 
     Raises:
-        ScriptError: it answers with an HTTP status after it has begun to speak.
+        ScriptError: it answers with an HTTP status after it has begun to speak, or goes on when its client is gone.
     """
     for part in script.parts:
+        if isinstance(part, Misbehave) and "cancel" in part.law:
+            msg = f"{part!r}: nothing comes out of a connection that its client has closed. Play it with FakeModel"
+            raise ScriptError(msg)
         if isinstance(part, ErrorPart) and isinstance(part.code, int) and len(script):
             msg = (
                 f"error({part.code}) is an HTTP status, and the answer has begun by then: it would have been sent with status "

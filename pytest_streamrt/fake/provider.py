@@ -18,7 +18,7 @@ from pytest_streamrt.cassette.tee import live, live_blocking, tee
 from pytest_streamrt.clock.current import asyncio_loop_here, in_trio
 from pytest_streamrt.clock.tasks import where_called
 from pytest_streamrt.errors import ProviderMiss, ScriptError
-from pytest_streamrt.fake.calls import ProviderCall
+from pytest_streamrt.fake.calls import ProviderCall, check_function
 from pytest_streamrt.fake.emissions import Emissions
 from pytest_streamrt.fake.local import models_answer
 from pytest_streamrt.fake.performance import Performance, check_playable, json_answer, perform
@@ -87,7 +87,11 @@ class FakeProvider:
         """Have that function answer the requests that no enqueued script is left for.
 
         It is given the request, as in `calls`, and gives a script.
+
+        Raises:
+            ScriptError: it is async, and a sync client could not wait for it.
         """
+        check_function(function, "fake_provider")
         self._function = function
 
     def reset(self) -> None:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import re
 
+import httpx
 import httpx2
 import openai
 import pytest
 
 from pytest_streamrt import (
+    FakeModel,
     ScriptError,
     Transcript,
+    VirtualTimeStuck,
     corrupt,
     disconnect,
     duplicate,
@@ -161,6 +164,32 @@ def test_without_a_stream(parts, told):
             answer = client.post(CHAT, json={})
             assert answer.is_success, f"{answer.status_code} {answer.text}"
             json.loads(answer.content)
+
+
+@pytest.mark.parametrize("library", [httpx, httpx2])
+def test_a_sync_client_without_a_timeout_is_told_instead_of_waiting_for_ever(library):
+    with pytest.raises(VirtualTimeStuck, match="has no timeout, at virtual t=1 s"):
+        with virtual_time(), fake_provider_context(script("a", stall(), every=1)):
+            library.post(CHAT, json={"stream": True}, timeout=None)
+    with fake_provider_context(script(stall())), pytest.raises(library.ReadTimeout, match="has no timeout"):
+        library.post(CHAT, timeout=None)
+
+
+@pytest.mark.parametrize("law", ["emits after cancel", "ignores cancel"])
+def test_nothing_comes_out_of_a_closed_connection(law):
+    with pytest.raises(ScriptError, match="Play it with FakeModel"):
+        with fake_provider_context(script("a", misbehave(law))):
+            pass
+
+
+def test_a_function_that_answers_is_a_plain_one():
+    async def answer(request):
+        return script("a")
+
+    with fake_provider_context() as provider, pytest.raises(ScriptError, match="takes a plain function"):
+        provider.respond(answer)
+    with pytest.raises(ScriptError, match="takes a plain function"):
+        FakeModel().respond(answer)
 
 
 def test_a_status_in_mid_answer_is_refused():
