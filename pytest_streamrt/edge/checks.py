@@ -244,6 +244,8 @@ def check_end(arrived: Arrived, end: End = None) -> list[Problem]:
             "and EventSource asks again, which costs a second answer."
         )
         fix = "send `data: [DONE]` last; if it ends in another way: assert_streams(response, end=…)."
+        if events and events[-1].data == f'"{_DONE}"':  # FastAPI writes a string that is yielded as JSON
+            fix = 'send `data: [DONE]` without the quotes; with FastAPI: yield ServerSentEvent(raw_data="[DONE]").'
         return [Problem("end", what, fix)]
     if len(ends) > 1:
         what = f"it ended {len(ends)} times: {', '.join(_quote(events[i].data or '') for i in ends)}."

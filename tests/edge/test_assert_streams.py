@@ -274,6 +274,12 @@ async def test_there_is_exactly_one_end(frames, problem):
     assert f"end: {problem}" in await failure(app_of(frames))
 
 
+async def test_an_end_in_quotes_is_none():
+    message = await failure(app_of([*THREE[:2], 'data: "[DONE]"\n\n']))
+
+    assert 'without the quotes; with FastAPI: yield ServerSentEvent(raw_data="[DONE]")' in message
+
+
 @pytest.mark.parametrize(
     ("last", "end"),
     [

@@ -8,6 +8,8 @@ import anyio
 import pytest
 from anthropic import AsyncAnthropic
 from fastapi import FastAPI
+from fastapi.sse import EventSourceResponse as FastAPIEventSourceResponse
+from fastapi.sse import ServerSentEvent
 from openai import AsyncOpenAI
 from sse_starlette import EventSourceResponse
 from starlette.applications import Starlette
@@ -52,6 +54,15 @@ async def fastapi_chat() -> StreamingResponse:
     return StreamingResponse(openai_events(), 200, GOOD, "text/event-stream")
 
 
+fastapi_sse = FastAPI()
+
+
+@fastapi_sse.get("/chat", response_class=FastAPIEventSourceResponse)
+async def fastapi_sse_chat():
+    async for event in openai_events():
+        yield ServerSentEvent(raw_data=event.removeprefix("data: ").strip())
+
+
 async def anthropic_chat(request):
     return StreamingResponse(anthropic_events(), 200, GOOD, "text/event-stream")
 
@@ -94,6 +105,7 @@ ENDPOINTS = pytest.mark.parametrize(
             marks=pytest.mark.virtual_time(leaked_tasks="ignore"),  # it leaves a task that waits for uvicorn's exit
         ),
         pytest.param(Starlette(routes=[Route("/chat", anthropic_chat)]), "anthropic.messages", id="anthropic"),
+        pytest.param(fastapi_sse, "openai.responses", id="fastapi-sse"),
         pytest.param(by_hand, "openai.responses", id="by-hand"),
     ],
 )
@@ -134,6 +146,15 @@ async def test_the_whole_answer_reaches_the_browser(app, dialect, fake_provider,
 
     transcript.expect("browser").text("Hello", at=0.2).completed().nothing_more()
     transcript.expect(dialect).text("Hello").completed().rest()
+
+
+async def test_fastapi_says_that_it_is_still_there(fake_provider, asgi_client):
+    fake_provider.enqueue(script("a", "b", every=40))
+
+    async with asgi_client(fastapi_sse) as client, client.stream("GET", "/chat") as response:
+        check = await assert_streams(response, keep_alive=15)
+
+    assert [frame.comments for frame in check.arrived.frames if frame.comments] == [(" ping",)] * 4
 
 
 async def test_an_app_that_works_on_in_a_task_of_its_own_is_seen(fake_provider, transcript, asgi_client):
