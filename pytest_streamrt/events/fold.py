@@ -117,6 +117,13 @@ class Fold:
             if not known:
                 self._usage[event.inference, 0] = event.usage
 
+    def text_so_far(self, choice: int, item: str | None) -> list[str] | None:
+        """The pieces of a message that is being written, to append to; None where there is none. For who adds many."""
+        for part in reversed(self._parts):
+            if isinstance(part, _Message) and not part.done and (part.choice, part.item) == (choice, item):
+                return part.text
+        return None
+
     @property
     def text(self) -> str:
         """The text of the first choice, as far as it got."""

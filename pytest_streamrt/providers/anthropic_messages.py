@@ -26,6 +26,7 @@ from pytest_streamrt.events.types import (
     ToolCallDelta,
     ToolCallStarted,
     Usage,
+    text_delta,
 )
 from pytest_streamrt.providers.fields import Malformed, count, object_of, objects, text
 
@@ -67,6 +68,10 @@ class MessagesMapper:
         self._stop_reason: str | None = None
 
     def push(self, data: Mapping[str, Any], name: str | None) -> list[Event]:
+        if self._message is not None and data.get("type") == "content_block_delta":
+            quick = self._more_text(data)
+            if quick is not None:
+                return [quick]
         kind = text(data, "type") or name or ""
         if kind == "message_start":
             return list(self._start(object_of(data, "message")))
@@ -77,6 +82,18 @@ class MessagesMapper:
         else:
             events.extend(handle(self, data))
         return events
+
+    def _more_text(self, data: Mapping[str, Any]) -> Event | None:
+        """A delta of a message that is being written: nearly all of a stream. None for any other."""
+        index, delta = data.get("index"), data.get("delta")
+        if type(index) is not int or type(delta) is not dict or delta.get("type") != "text_delta":
+            return None
+        block, said = self._blocks.get(index), delta.get("text")
+        if block is None or block.kind != "text" or type(said) is not str or not said or self._message is None:
+            return None
+        self._message.append(said)
+        self._text.append(said)
+        return text_delta(said, self._message_item)
 
     def done(self) -> list[Event]:
         return []  # no marker of this API, and its SDK passes over it

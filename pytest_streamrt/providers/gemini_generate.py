@@ -26,6 +26,7 @@ from pytest_streamrt.events.types import (
     ToolCallDelta,
     ToolCallStarted,
     Usage,
+    text_delta,
 )
 from pytest_streamrt.providers.fields import count, object_of, objects, text
 
@@ -38,6 +39,8 @@ _KNOWN_AT_TOP: Final = frozenset(
     {"candidates", "createTime", "error", "modelVersion", "promptFeedback", "responseId", "usageMetadata"}
 )
 _KNOWN_IN_CANDIDATE: Final = frozenset({"content", "finishMessage", "finishReason", "index"})
+_QUICK_AT_TOP: Final = frozenset({"candidates", "createTime", "modelVersion", "responseId"})
+_QUICK_IN_CANDIDATE: Final = frozenset({"content", "finishReason", "index"})
 _KNOWN_IN_PART: Final = frozenset({"functionCall", "text", "thought", "thoughtSignature"})
 
 # Reasons by which the provider, and not the model, ends an answer: what is said about them is a refusal.
@@ -82,6 +85,10 @@ class GenerateMapper:
         self._blocked: str | None = None
 
     def push(self, data: Mapping[str, Any], name: str | None) -> list[Event]:
+        if self._started:
+            quick = self._only_text(data)
+            if quick is not None:
+                return [quick]
         events: list[Event] = []
         if not self._started:
             events.append(InferenceStarted(text(data, "modelVersion") or None, text(data, "responseId") or None))
@@ -102,6 +109,27 @@ class GenerateMapper:
             self._rest = rest
             events.append(ProviderEvent(GEMINI_NAME, name, rest))
         return events
+
+    def _only_text(self, data: Mapping[str, Any]) -> Event | None:
+        """The one delta of a chunk that says nothing but more of the answer; None for any other."""
+        raws = data.get("candidates")
+        if type(raws) is not list or len(raws) != 1 or not _QUICK_AT_TOP.issuperset(data):
+            return None
+        raw = raws[0]
+        if type(raw) is not dict or not _QUICK_IN_CANDIDATE.issuperset(raw) or raw.get("finishReason"):
+            return None
+        content = raw.get("content")
+        parts = content.get("parts") if type(content) is dict else None
+        if type(parts) is not list or len(parts) != 1 or type(parts[0]) is not dict or parts[0].keys() != {"text"}:
+            return None
+        at, said = raw.get("index", 0), parts[0]["text"]
+        candidate = self._candidates.get(at) if type(at) is int else None
+        if candidate is None or candidate.kind != "text" or type(said) is not str or not said:
+            return None
+        candidate.said.append(said)
+        if at == 0:
+            self._text.append(said)
+        return text_delta(said, None, at)
 
     def done(self) -> list[Event]:
         return []  # no marker of this API

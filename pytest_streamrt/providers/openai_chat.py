@@ -26,6 +26,7 @@ from pytest_streamrt.events.types import (
     ToolCallDelta,
     ToolCallStarted,
     Usage,
+    text_delta,
 )
 from pytest_streamrt.providers.fields import Malformed, count, object_of, objects, text
 
@@ -63,6 +64,8 @@ _KNOWN_IN_DELTA: Final = frozenset(
     }
 )
 
+_BESIDE_TEXT: Final = frozenset({"content", "role"})
+
 
 @dataclass
 class _Call:
@@ -86,8 +89,14 @@ class ChatMapper:
         self._ids = 0
         self._last_usage: Mapping[str, Any] = {}
         self._last_rest: Mapping[str, Any] = {}
+        self._message: tuple[int, list[str]] | None = None  # the choice whose text went on last, and its pieces
 
     def push(self, data: Mapping[str, Any], name: str | None) -> list[Event]:
+        if self._started:
+            quick = self._only_text(data)
+            if quick is not None:
+                return [quick]
+        self._message = None
         events: list[Event] = []
         if not self._started:
             events.append(InferenceStarted(text(data, "model") or None, text(data, "id") or None))
@@ -108,6 +117,28 @@ class ChatMapper:
             events.append(ProviderEvent(CHAT_NAME, name, rest))
         self._started = True
         return events
+
+    def _only_text(self, data: Mapping[str, Any]) -> Event | None:
+        """The one delta of a chunk that says nothing but more of the answer, as nearly all do; None for any other."""
+        choices = data.get("choices")
+        if type(choices) is not list or len(choices) != 1 or data.get("usage") or data.get("error"):
+            return None
+        choice = choices[0]
+        if type(choice) is not dict or choice.get("finish_reason") or not _KNOWN_AT_TOP.issuperset(data):
+            return None
+        index, delta = choice.get("index"), choice.get("delta")
+        if type(index) is not int or index < 0 or type(delta) is not dict:
+            return None
+        said = delta.get("content")
+        if type(said) is not str or not said or any(value for key, value in delta.items() if key not in _BESIDE_TEXT):
+            return None
+        if self._message is None or self._message[0] != index:
+            pieces = self._fold.text_so_far(index, None)
+            if pieces is None:
+                return None
+            self._message = index, pieces
+        self._message[1].append(said)
+        return text_delta(said, None, index)
 
     def done(self) -> list[Event]:
         self.ended = True

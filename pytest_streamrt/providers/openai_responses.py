@@ -24,6 +24,7 @@ from pytest_streamrt.events.types import (
     ToolCallDelta,
     ToolCallStarted,
     Usage,
+    text_delta,
 )
 from pytest_streamrt.providers.fields import count, object_of, objects, text
 from pytest_streamrt.providers.openai_items import (
@@ -67,9 +68,15 @@ class ResponsesMapper:
         self._call_ids: dict[str, str] = {}  # item id -> call id: deltas name the item, results the call
         self._spoken: set[str] = set()  # ids of the items, and of the calls, that have come in deltas
         self._done: set[str] = set()  # ids of the items that are finished
+        self._message: tuple[str, list[str]] | None = None  # the item whose text went on last, and its pieces
         self._unnamed: dict[str, list[str]] = {}  # arguments of calls whose beginning is missing, by item id
 
     def push(self, data: Mapping[str, Any], name: str | None) -> list[Event]:
+        if self._started and data.get("type") == "response.output_text.delta":
+            quick = self._more_text(data)
+            if quick is not None:
+                return [quick]
+        self._message = None
         kind = text(data, "type") or name or ""
         if kind not in _HANDLERS and data.get("error"):
             kind = "error"  # OpenRouter and Groq send it without a type; the SDK raises for it, too
@@ -87,6 +94,19 @@ class ResponsesMapper:
                 events.extend(self._kept(handle(self, data if "type" in data else {**data, "type": kind})))
         self._started = True
         return events
+
+    def _more_text(self, data: Mapping[str, Any]) -> Event | None:
+        """A delta of the item that went on last: nearly all of a stream. None for the first of an item."""
+        item, said = data.get("item_id"), data.get("delta")
+        if type(item) is not str or type(said) is not str or not item or not said:
+            return None
+        if self._message is None or self._message[0] != item:
+            pieces = self._fold.text_so_far(0, item)
+            if pieces is None or item not in self._spoken:
+                return None
+            self._message = item, pieces
+        self._message[1].append(said)
+        return text_delta(said, item)
 
     def done(self) -> list[Event]:
         # OpenRouter and LiteLLM close Responses with [DONE], after the terminal event. Without one it is still an end.

@@ -127,6 +127,15 @@ class SSEDecoder:
             raise self._error
         return frames
 
+    @property
+    def between_frames(self) -> bool:
+        """Whether all that came was whole frames, of lines that end in LF: what comes next begins one."""
+        return not self._buffer and not self._saw_cr and not self._closed and self._error is None
+
+    def skip(self, size: int) -> None:
+        """Whole frames of so many bytes, without ids, have been read by somebody else."""
+        self._offset += size
+
     def close(self) -> list[ServerSentEvent]:
         """The stream has ended: return what no blank line closed, as one incomplete frame, or nothing.
 

@@ -11,6 +11,13 @@ from hypothesis import strategies as st
 
 from pytest_streamrt.events import DELTAS, TERMINALS, InferenceStarted, Signal, TextDelta, Usage, stamp
 from pytest_streamrt.events.order import next_state
+from pytest_streamrt.events.types import (
+    ReasoningDelta,
+    ToolCallDelta,
+    reasoning_delta,
+    text_delta,
+    tool_call_delta,
+)
 from tests.events.any_event import EVENT_TYPES, events, of_class
 from tests.strategies import examples
 
@@ -150,3 +157,17 @@ def test_terminals_and_deltas_are_types_there_are_and_differ():
 
 def test_every_type_is_one_events_alone():
     assert all(a != b for a, b in itertools.pairwise(TYPES))
+
+
+def test_a_delta_that_is_made_quickly_is_like_any_other():
+    pairs = [
+        (text_delta("a", "i", 1), TextDelta("a", "i", 1)),
+        (reasoning_delta("a", summary=True, item="i"), ReasoningDelta("a", summary=True, item="i")),
+        (tool_call_delta("c", "{", 2), ToolCallDelta("c", "{", 2)),
+    ]
+    for quick, usual in pairs:
+        assert quick == usual
+        assert vars(quick) == vars(usual)
+        assert (repr(quick), hash(quick)) == (repr(usual), hash(usual))
+        with pytest.raises(dataclasses.FrozenInstanceError):
+            quick.seq = 1

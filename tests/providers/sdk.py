@@ -1,13 +1,15 @@
-"""The real SDKs, reading a stream we have written: over a mock transport, without a network."""
+"""The real OpenAI SDK, reading a stream we have written: over a mock transport, without a network."""
 
 from __future__ import annotations
 
 from contextlib import contextmanager
 
-import anthropic
-import httpx2
 import openai
-from google import genai
+
+if openai.__version__.startswith("2."):
+    import httpx as httpx2  # which it runs on
+else:
+    import httpx2
 
 MESSAGES = [{"role": "user", "content": "Hello"}]
 
@@ -55,54 +57,3 @@ def final_response(chunks):
     """What the accumulator of Responses makes of a stream."""
     with client_of(chunks) as client, client.responses.stream(model="m", input="Hello") as stream:
         return stream.get_final_response()
-
-
-@contextmanager
-def anthropic_client(chunks, content_type="text/event-stream"):
-    """An Anthropic client to whom the provider answers each request with these chunks."""
-    with (
-        http_client(chunks, content_type) as http,
-        anthropic.Anthropic(api_key="none", base_url="http://provider.test", http_client=http, max_retries=0) as client,
-    ):
-        yield client
-
-
-ASKED = {"model": "m", "max_tokens": 100, "messages": MESSAGES}
-
-
-def message_events(chunks):
-    """What ``create(stream=True)`` of the Messages API gives."""
-    with anthropic_client(chunks) as client:
-        return list(client.messages.create(**ASKED, stream=True))
-
-
-def final_message(chunks):
-    """What the accumulator of the Messages API makes of a stream."""
-    with anthropic_client(chunks) as client, client.messages.stream(**ASKED) as stream:
-        return stream.get_final_message()
-
-
-def whole_message(body):
-    """What ``create()`` of the Messages API gives."""
-    with anthropic_client([body], "application/json") as client:
-        return client.messages.create(**ASKED)
-
-
-@contextmanager
-def gemini_client(chunks, content_type="text/event-stream"):
-    """A client of Google's to whom the provider answers each request with these chunks."""
-    with http_client(chunks, content_type) as http:
-        options = {"base_url": "http://provider.test", "httpx_client": http}
-        yield genai.Client(api_key="none", http_options=options)
-
-
-def gemini_chunks(chunks):
-    """What ``generate_content_stream()`` gives."""
-    with gemini_client(chunks) as client:
-        return list(client.models.generate_content_stream(model="m", contents="Hello"))
-
-
-def gemini_answer(body):
-    """What ``generate_content()`` gives."""
-    with gemini_client([body], "application/json") as client:
-        return client.models.generate_content(model="m", contents="Hello")

@@ -10,7 +10,7 @@ from hypothesis import assume, given
 
 from pytest_streamrt import ScriptError, fold, script
 from pytest_streamrt.providers import Quirks, dialect, encode, encode_whole
-from tests.providers.sdk import gemini_answer, gemini_chunks
+from tests.providers.sdk_others import gemini_answer, gemini_chunks
 from tests.strategies import chunked, examples, plain_texts, said, sizes
 
 NAME = "gemini.generate"

@@ -12,7 +12,7 @@ from pydantic import TypeAdapter
 
 from pytest_streamrt import ScriptError, fold, script
 from pytest_streamrt.providers import Quirks, dialect, encode, encode_whole
-from tests.providers.sdk import final_message, message_events, whole_message
+from tests.providers.sdk_others import final_message, message_events, whole_message
 from tests.providers.sdk_types import extras
 from tests.strategies import chunked, examples, plain_texts, said, sizes
 

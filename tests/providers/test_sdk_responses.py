@@ -91,6 +91,8 @@ def test_the_snapshots_of_the_sdk_grow_into_what_is_finished(said):
 def test_each_event_is_of_the_sdks_own_type_in_every_field(kind):
     for data in payloads(a_script):
         if data["type"] == kind:
+            if kind == "response.function_call_arguments.done" and "name" in EVENT_TYPES[kind].model_fields:
+                data["name"] = "f"  # openai 2's type asks for it; the API does not send it, as recorded streams show
             event = EVENT_TYPES[kind].model_validate_json(json.dumps(data), strict=True)
 
             # Noise is on by default, as at OpenAI, whose SDK has no type for it.
