@@ -26,16 +26,22 @@ from pytest_streamrt import (
     assert_streams,
     choice,
     citation,
+    corrupt,
     disconnect,
+    duplicate,
+    error,
     fake_provider_context,
     finish,
     fold,
     hidden,
+    http,
     interleave,
+    misbehave,
     reasoning,
     script,
     status,
     tool_call,
+    truncate,
     use_cassette,
     virtual_time,
 )
@@ -112,7 +118,14 @@ async def tests(transcript: Transcript, virtual_clock: VirtualClock) -> None:
         provider.respond(lambda request: script(request.headers["x-question"], str(request.json)))
         assert_type(provider.calls[0].dialect, str)
         await provider.emitted(2)
+        assert_type(provider.calls[0].emitted, int)
+        provider.enqueue(
+            script(http(gzip=True), "a", corrupt("utf8"), duplicate(), misbehave("reordered"), truncate(byte=9))
+        )
+        provider.enqueue(script(error(429, "later", retry_after=2.5)))
         provider.reset()
+    model = FakeModel(PLAN)
+    model.respond(lambda call: script(*[str(item) for item in call.items]))
     assert_type(virtual_clock.now, float)
 
 
