@@ -15,7 +15,10 @@ from pytest_streamrt.transcript.stories import Story, Told, nanoseconds, told
 from pytest_streamrt.transcript.times import Times, When, when
 from pytest_streamrt.transcript.values import agrees, asked
 
-__all__ = ["STRICT", "Chain"]
+__all__ = ["ENDS", "STRICT", "Chain"]
+
+ENDS: Final = ("aborted", "completed", "failed")
+"""The steps for how an inference ends. One that begins a chain passes over what was said before: `nothing_more` minds."""
 
 STRICT: Final = DELTAS | TERMINALS | {"citation", "signal", "tool.progress", "tool.result", "tool_call.started"}
 """What no chain passes over in silence. The rest (items, usage, status, the room, exchanges) counts where it is named."""
@@ -39,6 +42,7 @@ class Chain:
         self.finished = False
         self._transcript = transcript
         self._begun = False
+        self._fresh = True  # whether no step has gone anywhere yet; to select an inference is no step
         self._everything: list[Told] = []
         mark = self._mark(transcript, since)
         self._told = self._select(transcript, source, mark)
@@ -46,6 +50,7 @@ class Chain:
         self._taken: set[int] = set()  # indexes of those after it that are
         self._hand: Story | None = None
         self._moment: Event | None = None  # of the step before: the last event that it consumed
+        self._before_end: int | None = None  # index of the first that an end which begins the chain has passed over
         self._step = ""  # the name of the step that is being taken
         self._described = ""  # what the test says of it
         self._previous_ns = nanoseconds(mark) if mark is not None else self._start_ns()
@@ -119,9 +124,10 @@ class Chain:
     def _consume(self, indexes: Sequence[int]) -> int:
         """Consume these, and pass over what does not count before the last of them. Returns that."""
         last = max(indexes)
-        self._begun = True
+        self._begun, self._fresh = True, False
         self._taken.update(indexes)
-        self._taken.update(i for i in range(self._at, last) if self._told[i].event.type not in STRICT)
+        over = self._before_end is not None and self._told[last].event.type in TERMINALS
+        self._taken.update(i for i in range(self._at, last) if over or self._told[i].event.type not in STRICT)
         while self._at in self._taken:
             self._taken.remove(self._at)
             self._at += 1
@@ -148,16 +154,19 @@ class Chain:
         """
         __tracebackhide__ = True
         missed = [each.event for _, each in self._ahead() if each.event.type == kind]
+        whole_answer = self._step in ENDS and self._fresh
         for i, each in self._ahead():
             if _of_another_choice(each.event, choice):
                 continue
             if self._asked(wanted, each.event):
                 return i
-            if each.event.type in STRICT:
+            if whole_answer and each.event.type in STRICT - TERMINALS:
+                self._before_end = i if self._before_end is None else self._before_end
+            elif each.event.type in STRICT:
                 unwanted = i
                 break
         else:
-            unwanted = self._counting()
+            unwanted = len(self._told) if whole_answer else self._counting()
         missed = [event for event in missed if self._index_of(event) < unwanted]
         if missed:
             note = f"\npassed over: {'; '.join(show_event(event) for event in missed[-_MISSED:])}"

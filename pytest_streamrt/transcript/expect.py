@@ -36,6 +36,8 @@ class Expectation(Speech):
 
     Strict over text, reasoning, refusal, citations, tools, signals and ends: none of these is passed over in silence.
 
+    A chain that begins with how the inference ends passes over what was said before that, provided that it ends with `rest`.
+
     Every step takes times, in seconds, compared as whole nanoseconds: `at`, since the transcript began; `after`, since
     the inference of that step started; `within`, at most so long after the step before. A step of several events has the
     time of its last. Times need virtual time; elsewhere they raise `TranscriptError`.
@@ -203,7 +205,7 @@ class Expectation(Speech):
         if found is None:
             what = event if isinstance(event, str) else name_of(event)
             self._fail(f"{what} at some time", "nothing of the kind up to the end")
-        self._begun = True
+        self._begun, self._fresh = True, False
         self._at = found
         self._hand = self._told[found].at_hand
         return self
@@ -228,7 +230,7 @@ class Expectation(Speech):
                 f"it asks: await anyio.sleep({(until - end) / NS:.9g})"
             )
             self._fail(expected, got, i)
-        self._begun = True
+        self._begun, self._fresh = True, False
         self._previous_ns = until
         return self
 
@@ -284,7 +286,7 @@ class Expectation(Speech):
         unread = sum(exchange.unread_deltas for exchange in exchanges)
         if not self._agrees(unread_deltas, unread):
             self._fail(f"{show_value(unread_deltas)} deltas never asked for", f"{unread} of them")
-        self._begun = True
+        self._begun, self._fresh = True, False
         last = max((closings[id(exchange)] for exchange in exchanges), key=lambda each: each.event.time)
         i = next((i for i, each in enumerate(self._told) if each is last), None)
         return self._timed("upstream closed", last, when, i)
@@ -294,6 +296,8 @@ class Expectation(Speech):
         __tracebackhide__ = True
         self._goes_on("nothing_more")
         self.finished = True
+        if self._before_end is not None:
+            self._fail("nothing else", f"{self._show(self._before_end)}, passed over before the end", self._before_end)
         i = self._counting()
         if i < len(self._told):
             self._fail("nothing more", self._show(i), i)

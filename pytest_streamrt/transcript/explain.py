@@ -135,7 +135,7 @@ def _likely(step: str, events: Sequence[Event], at: int, *, still_open: bool, ca
     if step == "upstream_closed":
         return "" if carried else "a FakeModel has no upstream: use fake_provider, or a cassette, and a real client"
     if step == "nothing_more":
-        return "if what follows does not matter, end the chain with .rest() instead" if event is not None else ""
+        return "if it does not matter, end the chain with .rest() instead" if event is not None else ""
     if event is None:
         if step in ("completed", "aborted", "failed") and not any(e.type in _TERMINALS for e in events):
             if still_open:
