@@ -11,12 +11,15 @@ import os
 import re
 from collections.abc import Generator, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
 from pytest_streamrt.plugin.options import option
 from pytest_streamrt.plugin.state import state_of
+
+if TYPE_CHECKING:
+    from pytest_streamrt.cassette.redact import Redactor
 
 __all__ = ["begin_report"]
 
@@ -102,6 +105,7 @@ class _Report:
             facts=[f"the test took {took:.3f} s"],
             problems=[Problem(f"The test failed in its {r.when}", _reason(r)) for r in failed],
             leaks=transcript.leaks,
+            redactor=_redactor_of(item),
             index=True,
         )
         _write(path, timeline_page(data))
@@ -116,6 +120,16 @@ class _Report:
             "stopped": sum(row[2] == aborted for row in data["events"]),
             "problems": [problem["title"] for problem in data["problems"]],
         }
+
+
+def _redactor_of(item: pytest.Item) -> Redactor | None:
+    """What kept the test's cassette clean, or would have: then what is secret there is secret here."""
+    config = getattr(item, "funcargs", {}).get("streamrt_config")
+    if state_of(item).cassette is None and config is None:
+        return None
+    from pytest_streamrt.plugin.cassettes import redactor_for
+
+    return redactor_for(item, config or {})
 
 
 def _reason(report: pytest.TestReport) -> str:

@@ -48,6 +48,7 @@ def page_data(
     problems: Iterable[Problem] = (),
     leaks: Iterable[Leak] = (),
     index: bool = False,
+    redactor: Redactor | None = None,
 ) -> dict[str, Any]:
     """All that the page of a transcript needs.
 
@@ -60,8 +61,9 @@ def page_data(
         problems: what is wrong with it, beside its leaks and the laws it breaks.
         leaks: what was shown and should not have been.
         index: whether there is an index beside the page.
+        redactor: what takes out secrets; by default one that knows those of the environment.
     """
-    redactor = Redactor()
+    redactor = redactor or Redactor()
     clean = _cleaner(redactor)
     sources: dict[str, int] = {}
     types: dict[str, int] = {}

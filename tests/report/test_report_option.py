@@ -16,7 +16,11 @@ TESTS = """
         async with environment(bot):
             await bot.infer("Hi")
 
-    async def test_good(environment):
+    @pytest.fixture(scope="session")
+    def streamrt_config():
+        return {"filter_patterns": ["th.re"]}
+
+    async def test_good(environment, streamrt_config):
         await talk(environment)
 
     @pytest.mark.parametrize("what", ["a/b <i>", "c"])
@@ -49,6 +53,9 @@ def test_each_test_with_a_transcript_gets_a_page_also_under_xdist(project):
         page = data_of(project.path / "streamrt-report" / test["href"])
         assert page["sources"] == ["bot"]
         assert page["outcome"] == test["outcome"]
+    good = (project.path / "streamrt-report" / tests["test_good[asyncio]"]["href"]).read_text(encoding="utf-8")
+    assert "Hello" in good
+    assert '"there"' not in good
     bad = tests["test_bad[c-asyncio]"]
     assert bad["problems"] == ["The test failed in its call"]
     assert "Goodbye" in data_of(project.path / "streamrt-report" / bad["href"])["problems"][0]["text"]

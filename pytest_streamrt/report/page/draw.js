@@ -330,8 +330,7 @@ class Timeline {
       const x = this.x(end.index);
       if (x < this.gutter - 6 || x > this.width) continue;
       const below = actor.top > target.top;
-      const row = target.rows.find((each) => each.kind === "answer" && each.events.includes(end));
-      const to = row.top + 14 + (below ? 12 : -12);
+      const to = end.row.top + 14 + (below ? 12 : -12);
       const from = below ? actor.top + (this.narrow ? 22 : 12) : actor.bottom - 12;
       pen.strokeStyle = pen.fillStyle = palette.bad;
       pen.lineWidth = 1.5;
@@ -388,8 +387,8 @@ class Timeline {
   // The middle of an event's sign.
   placeOf(event) {
     const lane = this.model.lanes[event.source];
-    event.row ??= lane.rows.find((row) => row.events.includes(event)) ?? lane.rows[0];
-    return [this.x(event.index), event.row.top + (event.row.kind === "answer" ? 14 : 10)];
+    const row = event.row ?? lane.rows[0]; // a mark has none
+    return [this.x(event.index), row.top + (row.kind === "answer" ? 14 : 10)];
   }
 
   #measure(text) {

@@ -68,6 +68,7 @@ class Model {
       calls.sort((a, b) => a.index - b.index);
       lane.rows.push({ kind: "tools", events: calls, calls: this.#calls(answers) });
     }
+    for (const row of lane.rows) for (const event of row.events) event.row = row;
     return lane;
   }
 
