@@ -36,8 +36,8 @@ IN_URL: Final = "redacted"
 """The placeholder for a query parameter: brackets have a meaning there."""
 
 _ROUNDS: Final = 3  # what is left may, with what stands beside it, look like a secret again
-_WINDOW: Final = 1 << 20  # bytes of a long stream that are looked at together, and ...
-_OVERLAP: Final = 1 << 18  # ... of those again with what follows: a secret cut into deltas takes up that much at most
+_WINDOW: Final = 1 << 19  # bytes of a long stream that are looked at together, and ...
+_OVERLAP: Final = 1 << 17  # ... of those again with what follows: a secret cut into deltas takes up that much at most
 _IN_QUERY: Final = re.compile(
     r"""[?&](?:access_token|api[-_]?key|client_secret|key|refresh_token|sig|signature|token)=([^&\s"'\\<>]{12,})""",
     re.IGNORECASE,
@@ -354,10 +354,12 @@ class Redactor:
     def _hits_in_deltas(self, text: str) -> list[_Hit]:
         hits: list[_Hit] = []
         for name, joined in folded_texts(text):
-            found = self._hits(joined)
-            if found:
+            if self._hits(joined):
                 view: Folded = folds(text, name)
-                hits += [([part for span in spans for part in view.where(*span)], what) for spans, what in found]
+                hits += [
+                    ([part for span in spans for part in view.where(*span)], what)
+                    for spans, what in self._hits(view.text)
+                ]
         return hits
 
     def _search(self, text: str, literals: Mapping[str, str], *, look: bool = True) -> Iterator[tuple[int, int, str]]:

@@ -137,9 +137,11 @@ def folded_texts(text: str) -> Iterator[tuple[object, str]]:
     for name, values in by_name.items():
         # What is the same in every event, such as its id, is no delta.
         yield name, values[0] if all(map(values[0].__eq__, values)) else "".join(values)
-    if "data:" in text:
-        yield _PLAIN_DATA, "".join(_PLAIN_DATA.findall(text))
-    yield _NO_JSON, "\n".join([line for line in text.split("\n") if not line.startswith(_JSON)])
+    other = [line for line in text.split("\n") if line and not line.startswith(_JSON)]
+    if other:
+        yield _NO_JSON, "\n".join([*other, ""])
+        if "data:" in text:
+            yield _PLAIN_DATA, "".join(_PLAIN_DATA.findall(text))
     if _is_interleaved(text):
         for key, spans in _by_number(text).items():
             if len(spans) > 1:
@@ -159,7 +161,8 @@ def folds(text: str, name: object) -> Folded:
     if name is _PLAIN_DATA:
         return Folded(text, [match.span(1) for match in _PLAIN_DATA.finditer(text)])
     if name is _NO_JSON:
-        return Folded(text, [span for span in _lines(text) if not text.startswith(_JSON, span[0])])
+        lines = (span for span in _lines(text) if text[slice(*span)].strip("\n"))
+        return Folded(text, [span for span in lines if not text.startswith(_JSON, span[0])])
     return Folded(text, _by_number(text)[name])
 
 

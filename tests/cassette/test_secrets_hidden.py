@@ -261,7 +261,7 @@ def test_what_holds_no_secret_is_never_touched(pieces):
     assert redactor.text("".join(pieces)) == "".join(pieces)
 
 
-@pytest.mark.parametrize("filler", [900_000, 1_048_570, 1_200_000, 1_310_710])
+@pytest.mark.parametrize("filler", [400_000, 524_280, 600_000, 655_350])
 def test_in_the_middle_of_a_very_long_stream(filler):
     frame = b'data: {"delta": {"content": "%s"}}\n\n'
     before = [frame % (b"x" * 999 + b" ")] * (filler // 1_032)
