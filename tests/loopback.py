@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -47,6 +48,7 @@ class Server:
         self.requests: list[dict[str, Any]] = []
         self.asked = threading.Event()
         self.client_gone = threading.Event()
+        self.gone_at = 0.0  # by time.perf_counter(), when the last client went away
         self._steps = asyncio.Semaphore(0)
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -102,6 +104,7 @@ class Server:
     async def _watch(self, receive: Any) -> None:
         while (await receive())["type"] != "http.disconnect":
             pass
+        self.gone_at = time.perf_counter()
         self.client_gone.set()
 
 

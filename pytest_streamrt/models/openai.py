@@ -2,20 +2,25 @@
 
 The client does what it always does: authentication, retries before the answer begins, errors for HTTP statuses. Only the
 stream's bytes are taken from it raw, so that the runtime and a test see exactly what came over the wire.
+
+What no client can retry is an answer that breaks off after its head. Here it is asked for again, up to the client's
+``max_retries`` times, as long as nothing has been said; each time is on the record, as the status "retry". Once the room has
+heard something, the inference fails: to say it again would be a second answer.
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import anyio
 
 from pytest_streamrt.errors import StreamError
 from pytest_streamrt.events.items import FunctionCall, FunctionCallOutput, Item, Message, ModelMessage
-from pytest_streamrt.events.types import Event, InferenceFailure
+from pytest_streamrt.events.types import Event, InferenceFailure, Status
 from pytest_streamrt.providers import dialect
 from pytest_streamrt.runtime.context import ModelContext
 from pytest_streamrt.runtime.tools import Tool
@@ -26,6 +31,8 @@ if TYPE_CHECKING:
 __all__ = ["OpenAIChatModel", "OpenAIResponsesModel"]
 
 _DRAIN: Final = 0.1  # seconds to wait for the end of a body after the provider's last event
+_RETRY_AFTER: Final = 0.5  # seconds, as the SDK waits before its first
+_BEFORE_IT_SPEAKS: Final = frozenset({"inference.started", "status", "provider.event"})
 _HTTP_LIBRARIES: Final = ("httpx", "httpx2")
 
 
@@ -62,13 +69,37 @@ class _OpenAIModel:
 
     async def stream(self, context: ModelContext, tools: Sequence[Tool]) -> AsyncIterator[Event]:
         """Ask the API, and give its answer as events. See `pytest_streamrt.runtime.Model`."""
+        retries = getattr(self.client, "max_retries", 0)
+        said = False
+        while True:
+            broken: InferenceFailure | None = None
+            async with contextlib.aclosing(self._attempt(context, tools)) as events:
+                async for event in events:
+                    if isinstance(event, _Broken):
+                        broken = event.failure
+                        break
+                    said = said or event.type not in _BEFORE_IT_SPEAKS
+                    yield event
+            if broken is None:
+                return
+            if said or retries == 0:
+                yield broken
+                return
+            retries -= 1
+            yield Status("retry", {"error": broken.message, "retries_left": retries})
+            await anyio.sleep(_RETRY_AFTER)
+
+    async def _attempt(self, context: ModelContext, tools: Sequence[Tool]) -> AsyncGenerator[Any, None]:
+        """Ask once: the events, or that the answer has broken off after its head."""
         decoder = dialect(self._dialect).decoder()
         request = self._request(context, tools)
         if not hasattr(request, "__aenter__"):
             msg = f"{type(self).__name__} needs an async client, such as AsyncOpenAI(); this one is {self.client!r}"
             raise TypeError(msg)
+        answered = False
         try:
             response = await request.__aenter__()
+            answered = True
             chunks = response.http_response.aiter_bytes()
             try:
                 async for chunk in chunks:
@@ -86,12 +117,24 @@ class _OpenAIModel:
         except StreamError as error:
             for event in error.events:
                 yield event
-            yield InferenceFailure("transport" if error.cut_short else "provider", str(error))
+            if error.cut_short:
+                yield _Broken(InferenceFailure("transport", str(error)))
+            else:
+                yield InferenceFailure("provider", str(error))
         except Exception as error:
             kind = _whose_fault(error)
             if kind is None:
                 raise
-            yield InferenceFailure(kind, f"{type(error).__name__}: {error}")
+            failure = InferenceFailure(kind, f"{type(error).__name__}: {error}")
+            # Before the head has arrived, the client has tried again itself.
+            yield _Broken(failure) if answered and kind == "transport" else failure
+
+
+@dataclass(frozen=True)
+class _Broken:
+    """The connection broke after the response's head."""
+
+    failure: InferenceFailure
 
 
 class OpenAIChatModel(_OpenAIModel):
