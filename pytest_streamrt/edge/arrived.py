@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cache, cached_property
+from functools import cache
 from types import AsyncGeneratorType, ModuleType
 from typing import Any, Final, Self
 
@@ -71,6 +71,7 @@ class Arrived:
     virtual: bool = False
     deltas: tuple[int, int] | None = None
     on_first: Callable[[], None] = lambda: None
+    _read: tuple[int, list[ServerSentEvent]] = field(default=(0, []), repr=False)  # the frames of so many chunks
 
     def note(self, chunk: bytes) -> None:
         """A piece of the body has come."""
@@ -83,11 +84,15 @@ class Arrived:
         """The body, as far as it has come."""
         return b"".join(chunk for _, chunk in self.chunks)
 
-    @cached_property
+    @property
     def frames(self) -> list[ServerSentEvent]:
-        """Its frames, comments included, as a browser's EventSource reads them. To be asked for when all has arrived."""
-        decoder = SSEDecoder("whatwg")
-        return [*decoder.feed(self.body), *decoder.close()]
+        """Its frames, comments included, as a browser's EventSource reads them."""
+        chunks, frames = self._read
+        if chunks != len(self.chunks):
+            decoder = SSEDecoder("whatwg")
+            frames = [*decoder.feed(self.body), *decoder.close()]
+            self._read = len(self.chunks), frames
+        return frames
 
     @property
     def events(self) -> list[ServerSentEvent]:

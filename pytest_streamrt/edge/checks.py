@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
 from typing import Final
@@ -285,7 +286,7 @@ def check_ids(arrived: Arrived) -> list[Problem]:
     if not ids:
         msg = "the events have no ids"
         raise NotChecked(msg)
-    twice = next((id for i, id in enumerate(ids) if id in ids[:i]), None)
+    twice = next((id for id, times in Counter(ids).items() if times > 1), None)
     fix = "number the events of a run from 1 on, where they are made: f'id: {n}'."
     if twice is not None:
         return [Problem("ids", f"the id {twice!r} was given twice, so a browser cannot go on after it.", fix)]
