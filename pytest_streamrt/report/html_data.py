@@ -27,6 +27,7 @@ Logged = Sequence[tuple[object, Event]]
 _HEADER: Final = frozenset(f.name for f in fields(Event))
 _LONGEST: Final = 4_000  # characters of one value shown; deltas are always whole
 _DEEPEST: Final = 8  # levels of a value shown
+_BREACHES: Final = 40  # breaches of laws that are told one by one
 _MOST: Final = 200  # entries of a list or a mapping shown
 
 
@@ -128,11 +129,14 @@ def _lawless(logged: Logged) -> list[Problem]:
         return []
     named = [(n, repr(event), event.inference) for n, (_, event) in enumerate(logged)]
     found = []
-    for law, what in broken:
+    for law, what in broken[:_BREACHES]:
         at = [n for n, shown, _ in named if shown in what]
         if not at:  # it names the inference alone
             at = [n for n, _, inference in named if inference and what.startswith(inference)][-1:]
         found.append(Problem(f"Law {law} is broken: {LAWS[law]}", what, tuple(at[:20])))
+    if len(broken) > _BREACHES:
+        laws = ", ".join(map(str, sorted({law for law, _ in broken})))
+        found.append(Problem(f"{len(broken) - _BREACHES:,} more breaches", f"of the laws {laws} in all"))
     return found
 
 

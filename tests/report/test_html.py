@@ -133,6 +133,15 @@ def test_a_broken_law_is_told_and_its_events_marked():
     assert problem["events"] == (7,)
 
 
+def test_of_very_many_breaches_the_first_are_told():
+    events = long_answer(500)[::2]
+
+    problems = page_data(events, title="t", virtual=True)["problems"]
+
+    assert len(problems) == 41
+    assert problems[-1]["title"].endswith("more breaches")
+
+
 def test_an_inference_without_an_end_is_marked_where_it_stops():
     page = page_data(long_answer(20)[:-1], title="t", virtual=True)
     problem = next(each for each in page["problems"] if each["title"].startswith("Law 2 is broken"))

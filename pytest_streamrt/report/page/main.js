@@ -44,7 +44,7 @@ function head() {
   const problems = $("#problems");
   problems.hidden = !model.problems.length;
   model.problems.slice(0, 50).forEach((problem, n) => {
-    const box = element("details", { open: n < 2 }, element("summary", { textContent: problem.title }), element("pre", { textContent: problem.text }));
+    const box = element("details", { open: n === 0 }, element("summary", { textContent: problem.title }), element("pre", { textContent: problem.text }));
     if (problem.events.length) {
       const button = element("button", { textContent: "Show" });
       button.addEventListener("click", () => choose(model.events[problem.events[0]]));
