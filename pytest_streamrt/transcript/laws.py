@@ -36,7 +36,15 @@ class LawReport:
     broken: list[tuple[int, str]] = field(default_factory=list)
 
     def __str__(self) -> str:
-        lines = [f"law {law} is broken: {LAWS[law]}\n    {what}" for law, what in self.broken]
+        lines = []
+        for law in dict.fromkeys(law for law, _ in self.broken):
+            breaches = [what for of, what in self.broken if of == law]
+            lines.append(f"law {law} is broken: {LAWS[law]}")
+            lines += [f"    {what}" for what in breaches[:_TOLD]]
+            if len(breaches) > _TOLD:
+                lines.append(f"    … and {len(breaches) - _TOLD} more")
+            if law in _LOOK_AT:
+                lines.append(f"    Look at: {_LOOK_AT[law]}")
         lines += [f"law {law} was checked and holds" for law in self.checked if all(law != b for b, _ in self.broken)]
         lines += [f"law {law} could not be checked: {why}" for law, why in self.unchecked.items()]
         return "\n".join(lines)
@@ -54,6 +62,19 @@ LAWS: Final[Mapping[int, str]] = {
     9: "a participant that fails changes nobody else's transcript",
     10: "the same script gives the same transcript on every run",
     11: "no inbox holds more deltas than its capacity, and those on their way",
+}
+
+
+_TOLD: Final = 5  # breaches of one law that the report tells
+
+_LOOK_AT: Final[Mapping[int, str]] = {
+    1: "who logs these events: each origin numbers its own, and transcript.log() is for one that does",
+    2: "who reads that stream, and leaves it unclosed (async with, aclosing(…)); or a model that goes on after its end",
+    3: "the inbox of that participant, and what its handlers wait for",
+    4: "the handler that emits it: in what it acts on, and in tasks it has started",
+    5: "the model or the decode function that says it: its deltas and its item are two tellings of one thing",
+    8: "that tool, and how its call ended: a status tool.failed or tool.not_stopped is beside it in the transcript",
+    11: "the participant that is behind, and what its handlers wait for",
 }
 
 

@@ -32,6 +32,8 @@ _LEGEND_HEAD: Final = 32  # characters of a run's text in the legend, from its b
 _LEGEND_TAIL: Final = 24  # and from its end: an abort is about what came last
 _ENDS: Final = {"inference.completed": "|", "inference.aborted": "!", "inference.failed": "#"}
 _LETTERED: Final = DELTAS | {"citation", "signal", "tool.result", "tool_call.started", "mark"}
+_WITHOUT_WIDTH: Final = ("Mn", "Me", "Cf")
+_JOINER: Final = "\u200d"
 _LETTERS: Final = string.ascii_lowercase + string.ascii_uppercase
 
 
@@ -217,7 +219,11 @@ def _pad(name: str, margin: int) -> str:
 
 
 def _columns(text: str) -> int:
-    """How many terminal columns a text takes: wide characters take two, combining ones none."""
-    return sum(
-        0 if unicodedata.combining(char) else 2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in text
-    )
+    """How many terminal columns a text takes: wide characters take two, combining ones and what is joined to them none."""
+    columns = 0
+    joined = False
+    for char in text:
+        if not joined and unicodedata.category(char) not in _WITHOUT_WIDTH:
+            columns += 2 if unicodedata.east_asian_width(char) in "WF" else 1
+        joined = char == _JOINER
+    return columns

@@ -86,6 +86,18 @@ async def test_wide_names_are_aligned():
     assert lines[2].startswith("r       ^")
 
 
+@pytest.mark.parametrize("name", ["Andre\u0301e", "👩‍🚀 x", "agent\u200b1"])
+async def test_what_takes_no_column_is_not_counted(name):
+    transcript = await say(script("a"), name=name)
+    await say(script("b"), name="abcdef", transcript=transcript)
+
+    lines = drawing(transcript)
+
+    columns = {"Andre\u0301e": 6, "👩‍🚀 x": 4, "agent\u200b1": 6}[name]
+    assert lines[1].startswith(name + " " * (8 - columns) + "(^")
+    assert lines[2].startswith("abcdef  ")
+
+
 async def test_nothing_is_nothing():
     assert Transcript().marbles() == "(nothing happened)"
 

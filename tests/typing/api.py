@@ -104,6 +104,17 @@ async def tests(transcript: Transcript, virtual_clock: VirtualClock) -> None:
     transcript.assert_no_leak(hidden=["secret", hidden.reasoning("agent")], visible=["agent"], min_quote=20)
     assert_type(transcript.leaks, tuple[Leak, ...])
     assert_type(transcript.marbles(frame=0.01), str)
+    first = (
+        transcript.expect("agent")
+        .describe("it looks")
+        .tool_result("t", output={"a": 1})
+        .item("message", text="x")
+        .rest()
+    )
+    transcript.order(first, transcript.mark("over"), lambda event: event.type == "text.delta")
+    assert_type(transcript.metrics("agent").ttft, float)
+    assert_type(transcript.metrics("agent", inference=1).gaps, tuple[float, ...])
+    assert_type(transcript.abort_timing("agent").never_waited_for, int)
     with virtual_time(max_virtual=10) as clock:
         assert_type(clock, VirtualClock)
         await clock.turn()
