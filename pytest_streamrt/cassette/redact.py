@@ -36,6 +36,7 @@ IN_URL: Final = "redacted"
 """The placeholder for a query parameter: brackets have a meaning there."""
 
 _ROUNDS: Final = 3  # what is left may, with what stands beside it, look like a secret again
+_SHORTEST_PLAIN: Final = 8  # characters that are left of a secret without its escapes, for it to be told from words
 _WINDOW: Final = 1 << 19  # bytes of a long stream that are looked at together, and ...
 _OVERLAP: Final = 1 << 17  # ... of those again with what follows: a secret cut into deltas takes up that much at most
 _IN_QUERY: Final = re.compile(
@@ -104,7 +105,9 @@ class Redactor:
         """From now on that value is a secret, wherever it stands. One of less than 12 characters is too common to be."""
         if len(value) >= SHORTEST and PLACEHOLDER not in value and value not in self._literals:
             self._literals[value] = what
-            self._plain[_plain(value)] = what
+            plain = _plain(value)
+            if len(plain) >= _SHORTEST_PLAIN:
+                self._plain[plain] = what
             self._has_escapes |= not (value.isascii() and value.isprintable()) or any(c in '"\\ +' for c in value)
 
     def learn(self, headers: Iterable[tuple[str, str]], url: str = "", body: bytes = b"") -> None:

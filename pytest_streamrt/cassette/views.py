@@ -49,24 +49,24 @@ def has_escapes(text: str, *, all: bool = True) -> bool:
 
 
 def unescape(text: str) -> str:
-    """The text with every escape of JSON, however deep, and of URLs undone."""
+    """The text with every escape of JSON, however deep, and of URLs undone, and without the backslashes that are left."""
     return _ESCAPE.sub(_meant, text)
 
 
 def _meant(match: re.Match[str]) -> str:
     escape = match[0]
     if escape[0] == "%":
-        return unquote(escape, errors="surrogateescape")
+        return unquote(escape, errors="surrogateescape").replace("\\", "")
     kind = escape.lstrip("\\")
     if not kind:
-        return "\\"
+        return ""  # how many backslashes are meant cannot be told without knowing how often they were escaped
     if kind[0] != "u":
         return _CONTROL.get(kind, kind)
     first = int(kind[1:5], 16)
     if len(kind) > 5:
         second = int(kind[-4:], 16)
         return chr(0x10000 + ((first & 0x3FF) << 10) + (second & 0x3FF))
-    return chr(first)
+    return chr(first).replace("\\", "")
 
 
 class Unescaped:

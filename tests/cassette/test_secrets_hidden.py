@@ -11,7 +11,7 @@ import zlib
 
 import httpx2
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from pytest_streamrt import CassetteError, script, use_cassette
@@ -233,6 +233,8 @@ def test_a_packed_request(path):
 
 
 @given(text=st.text(max_size=20), before=st.text(max_size=5), wraps=st.integers(0, 3))
+@example(text="\\\x1f", before="", wraps=1)
+@example(text="\\n", before="\\", wraps=2)
 @settings(parent=examples(100))
 def test_a_secret_is_found_however_often_it_was_escaped(text, before, wraps):
     secret = f"{text}-0123456789ab"
