@@ -4,6 +4,7 @@ from pytest_streamrt.cassette.cassette import Cassette, RecordMode, Timing
 from pytest_streamrt.cassette.config import RecordedRequest, RecordedResponse
 from pytest_streamrt.cassette.interaction import Interaction, RecordedChunk
 from pytest_streamrt.cassette.loading import load_cassette
+from pytest_streamrt.cassette.scripts import scripts_of
 from pytest_streamrt.cassette.transport import CassetteTransport
 from pytest_streamrt.cassette.use import CassetteOptions, use_cassette
 
@@ -18,5 +19,6 @@ __all__ = [
     "RecordedResponse",
     "Timing",
     "load_cassette",
+    "scripts_of",
     "use_cassette",
 ]

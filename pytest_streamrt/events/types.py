@@ -40,10 +40,7 @@ __all__ = [
     "ToolProgress",
     "ToolResult",
     "Usage",
-    "reasoning_delta",
     "stamp",
-    "text_delta",
-    "tool_call_delta",
 ]
 
 
@@ -387,30 +384,3 @@ def stamp(
     values["round"] = round
     values["cause"] = cause
     return copy
-
-
-# What a delta's attributes are but for its own, to be copied: its constructor sets them one by one, at five times the cost.
-_TEXT: Final = dict(TextDelta("").__dict__)
-_REASONING: Final = dict(ReasoningDelta("").__dict__)
-_TOOL_CALL: Final = dict(ToolCallDelta("", "").__dict__)
-
-
-def text_delta(text: str, item: str | None = None, choice: int = 0) -> TextDelta:
-    """``TextDelta(text, item, choice)``, made quickly: streams are made of it."""
-    event = object.__new__(TextDelta)
-    event.__dict__.update(_TEXT, text=text, item=item, choice=choice)
-    return event
-
-
-def reasoning_delta(text: str, *, summary: bool = False, item: str | None = None, choice: int = 0) -> ReasoningDelta:
-    """``ReasoningDelta(text, summary, item, choice)``, made quickly."""
-    event = object.__new__(ReasoningDelta)
-    event.__dict__.update(_REASONING, text=text, summary=summary, item=item, choice=choice)
-    return event
-
-
-def tool_call_delta(id: str, arguments: str, choice: int = 0) -> ToolCallDelta:
-    """``ToolCallDelta(id, arguments, choice)``, made quickly."""
-    event = object.__new__(ToolCallDelta)
-    event.__dict__.update(_TOOL_CALL, id=id, arguments=arguments, choice=choice)
-    return event

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from pytest_streamrt.events.items import FunctionCall, Item, ModelMessage, Reasoning
+from pytest_streamrt.events.quick import reasoning_delta, text_delta, tool_call_delta
 from pytest_streamrt.events.types import (
     Citation,
     Event,
@@ -19,14 +20,11 @@ from pytest_streamrt.events.types import (
     InferenceStarted,
     ItemCompleted,
     ProviderEvent,
-    ReasoningDelta,
     RefusalDelta,
     Status,
-    TextDelta,
     ToolCallDelta,
     ToolCallStarted,
     Usage,
-    text_delta,
 )
 from pytest_streamrt.providers.fields import Malformed, count, object_of, objects, text
 
@@ -161,7 +159,7 @@ class MessagesMapper:
             piece = text(delta, "partial_json")
             if piece:
                 block.said.append(piece)
-                yield ToolCallDelta(block.id, piece)
+                yield tool_call_delta(block.id, piece)
         elif kind == "thinking_delta" and of in ("thinking", None):
             yield from self._think(data, text(delta, "thinking"))
         elif kind == "signature_delta" and block is not None and of == "thinking":
@@ -179,14 +177,14 @@ class MessagesMapper:
             self._message, self._message_item = [], str(_index(data))
         self._message.append(piece)
         self._text.append(piece)
-        yield TextDelta(piece, item=self._message_item)
+        yield text_delta(piece, self._message_item)
 
     def _think(self, data: Mapping[str, Any], piece: str) -> Iterator[Event]:
         if not piece:
             return
         index = _index(data)
         self._blocks.setdefault(index, _Block("thinking")).said.append(piece)
-        yield ReasoningDelta(piece, item=str(index))
+        yield reasoning_delta(piece, item=str(index))
 
     def _block_stop(self, data: Mapping[str, Any]) -> Iterator[Event]:
         block = self._blocks.pop(_index(data), None)

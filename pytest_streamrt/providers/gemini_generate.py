@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from pytest_streamrt.events.items import FunctionCall, ModelMessage, Reasoning
+from pytest_streamrt.events.quick import reasoning_delta, text_delta
 from pytest_streamrt.events.types import (
     Citation,
     Event,
@@ -20,13 +21,10 @@ from pytest_streamrt.events.types import (
     InferenceStarted,
     ItemCompleted,
     ProviderEvent,
-    ReasoningDelta,
     RefusalDelta,
-    TextDelta,
     ToolCallDelta,
     ToolCallStarted,
     Usage,
-    text_delta,
 )
 from pytest_streamrt.providers.fields import count, object_of, objects, text
 
@@ -176,7 +174,7 @@ class GenerateMapper:
         if part.get("thought") is True:
             if said:
                 yield from self._write(at, candidate, "thought", said)
-                yield ReasoningDelta(said, choice=at)
+                yield reasoning_delta(said, choice=at)
             if signature:
                 yield from self._sign(at, candidate, signature)
         elif part.get("functionCall"):
@@ -187,7 +185,7 @@ class GenerateMapper:
             yield from self._write(at, candidate, "text", said)
             if at == 0:
                 self._text.append(said)
-            yield TextDelta(said, choice=at)
+            yield text_delta(said, choice=at)
             if signature:
                 yield ProviderEvent(GEMINI_NAME, "thoughtSignature", {"thoughtSignature": signature})
         elif signature and part.keys() <= _KNOWN_IN_PART:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from pytest_streamrt.events.fold import Fold
+from pytest_streamrt.events.quick import reasoning_delta, text_delta, tool_call_delta
 from pytest_streamrt.events.types import (
     Citation,
     Event,
@@ -23,10 +24,8 @@ from pytest_streamrt.events.types import (
     ReasoningDelta,
     RefusalDelta,
     TextDelta,
-    ToolCallDelta,
     ToolCallStarted,
     Usage,
-    text_delta,
 )
 from pytest_streamrt.providers.fields import Malformed, count, object_of, objects, text
 
@@ -217,7 +216,7 @@ class ChatMapper:
             yield from self._start(call, choice)
         if arguments:
             call.arguments += arguments
-            yield ToolCallDelta(call.id, arguments, choice)
+            yield tool_call_delta(call.id, arguments, choice)
 
     def _is_another(self, call: _Call, id: str, name: str) -> bool:
         """Whether a piece at the place of a call begins another: Gemini's compatible endpoint sends all at index 0."""
@@ -252,7 +251,7 @@ def _reasoning(delta: Mapping[str, Any], choice: int) -> Iterator[Event]:
     """Three of the four shapes: DeepSeek's, vLLM's and OpenRouter's. The fourth, Mistral's, is in the content."""
     whole = text(delta, "reasoning_content") or text(delta, "reasoning")
     if whole:
-        yield ReasoningDelta(whole, choice=choice)
+        yield reasoning_delta(whole, choice=choice)
     for detail in objects(delta, "reasoning_details"):
         if text(detail, "text") or text(detail, "summary"):
             if not whole:  # else OpenRouter says the same a second time

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from pytest_streamrt.events.fold import Fold
 from pytest_streamrt.events.items import FunctionCall
+from pytest_streamrt.events.quick import reasoning_delta, text_delta, tool_call_delta
 from pytest_streamrt.events.types import (
     Event,
     InferenceCompleted,
@@ -17,14 +18,12 @@ from pytest_streamrt.events.types import (
     InferenceStarted,
     ItemCompleted,
     ProviderEvent,
-    ReasoningDelta,
     RefusalDelta,
     Status,
     TextDelta,
     ToolCallDelta,
     ToolCallStarted,
     Usage,
-    text_delta,
 )
 from pytest_streamrt.providers.fields import count, object_of, objects, text
 from pytest_streamrt.providers.openai_items import (
@@ -138,11 +137,11 @@ class ResponsesMapper:
 
     def _reasoning(self, data: Mapping[str, Any]) -> Iterator[Event]:
         if delta := self._heard(data):
-            yield ReasoningDelta(delta, item=text(data, "item_id") or None)
+            yield reasoning_delta(delta, item=text(data, "item_id") or None)
 
     def _summary(self, data: Mapping[str, Any]) -> Iterator[Event]:
         if delta := self._heard(data):
-            yield ReasoningDelta(delta, summary=True, item=text(data, "item_id") or None)
+            yield reasoning_delta(delta, summary=True, item=text(data, "item_id") or None)
 
     def _heard(self, data: Mapping[str, Any]) -> str:
         """The delta; the item it belongs to comes in deltas."""
@@ -181,7 +180,7 @@ class ResponsesMapper:
             self._unnamed.setdefault(item, []).append(arguments)
             return
         self._spoken.add(call)
-        yield ToolCallDelta(call, arguments)
+        yield tool_call_delta(call, arguments)
 
     def _item_done(self, data: Mapping[str, Any]) -> Iterator[Event]:
         raw = object_of(data, "item")

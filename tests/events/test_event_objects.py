@@ -11,13 +11,8 @@ from hypothesis import strategies as st
 
 from pytest_streamrt.events import DELTAS, TERMINALS, InferenceStarted, Signal, TextDelta, Usage, stamp
 from pytest_streamrt.events.order import next_state
-from pytest_streamrt.events.types import (
-    ReasoningDelta,
-    ToolCallDelta,
-    reasoning_delta,
-    text_delta,
-    tool_call_delta,
-)
+from pytest_streamrt.events.quick import reasoning_delta, text_delta, tool_call_delta
+from pytest_streamrt.events.types import ReasoningDelta, ToolCallDelta
 from tests.events.any_event import EVENT_TYPES, events, of_class
 from tests.strategies import examples
 
