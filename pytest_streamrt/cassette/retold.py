@@ -24,6 +24,9 @@ class _Retold(Transcript):
     def _elapsed_ns(self) -> int:
         return self.at_ns
 
+    def _append(self, happening: object, origin: object) -> None:
+        self._entries.append((self.at_ns, origin, happening))
+
 
 def retold(interactions: Iterable[Interaction]) -> Transcript:
     """The transcript of a cassette. Times are seconds since the cassette began."""
