@@ -245,7 +245,7 @@ class FakeProvider:
                 call.dialect,
                 streams=call.streams,
                 cut=self._rechunk,
-                quirks=replace(self._quirks, model=call.model, array=call.wants_array),
+                quirks=replace(self._quirks, model=call.model, answer=len(self.calls) - 1, array=call.wants_array),
             )
         except ScriptError as error:
             raise self._miss(f"fake_provider cannot play this script in {call.dialect}: {error}") from None

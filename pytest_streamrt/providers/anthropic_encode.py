@@ -184,7 +184,7 @@ class MessagesEncoder:
     def _message(self, counts: Mapping[str, Any]) -> dict[str, Any]:
         return {
             "model": self._quirks.model,
-            "id": "msg_scripted",
+            "id": f"msg_{self._quirks.id}",
             "type": "message",
             "role": "assistant",
             "content": [],

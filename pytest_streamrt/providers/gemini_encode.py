@@ -167,7 +167,7 @@ class GenerateEncoder:
         return {"usageMetadata": counts}
 
     def _head(self) -> dict[str, str]:
-        return {"modelVersion": self._quirks.model, "responseId": "scripted"}
+        return {"modelVersion": self._quirks.model, "responseId": self._quirks.id}
 
     def _frame(self, data: Mapping[str, Any]) -> bytes:
         written = compact(data, separators=(",", ": "))

@@ -193,7 +193,7 @@ class ChatEncoder:
 
     def _head(self) -> dict[str, Any]:
         return {
-            "id": "chatcmpl-scripted",
+            "id": f"chatcmpl-{self._quirks.id}",
             "object": "chat.completion.chunk",
             "created": 1_700_000_000,
             "model": self._quirks.model,

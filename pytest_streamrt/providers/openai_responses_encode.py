@@ -191,7 +191,8 @@ class ResponsesEncoder:
 
     def _new(self, prefix: str, raw: Mapping[str, Any]) -> _Item:
         at = len(self._output)
-        item = _Item(at, {**raw, "id": f"{prefix}_{at}", "status": "in_progress"})
+        id = f"{prefix}_{self._quirks.answer}_{at}" if self._quirks.answer else f"{prefix}_{at}"
+        item = _Item(at, {**raw, "id": id, "status": "in_progress"})
         self._output.append(item)
         return item
 
@@ -236,7 +237,7 @@ class ResponsesEncoder:
                 "total_tokens": read + written,
             }
         return {
-            "id": "resp_scripted",
+            "id": f"resp_{self._quirks.id}",
             "object": "response",
             "created_at": 1_700_000_000,
             "status": status,

@@ -15,6 +15,7 @@ class Quirks:
 
     Attributes:
         model: the model the answer names itself after.
+        answer: which answer of the server's this is, from 0 on: no two have the same ids in them.
         newline: what ends each line; without it, CRLF in Gemini and LF elsewhere.
         comments: comments before the first event, such as OpenRouter's "OPENROUTER PROCESSING".
         obfuscation: whether OpenAI's deltas have a field of noise, which hides their length from whoever sees only sizes.
@@ -32,6 +33,7 @@ class Quirks:
     """
 
     model: str = "scripted"
+    answer: int = 0
     newline: Literal["\n", "\r\n"] | None = None
     comments: tuple[str, ...] = ()
     obfuscation: bool = True
@@ -44,6 +46,11 @@ class Quirks:
     roles: bool = False
     whole_calls: bool = False
     array: bool = False
+
+    @property
+    def id(self) -> str:
+        """What ends the answer's id."""
+        return f"scripted_{self.answer}" if self.answer else "scripted"
 
     @classmethod
     def of(cls, provider: str, **more: Any) -> Quirks:

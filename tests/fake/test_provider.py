@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 
 import anthropic
 import anyio
@@ -100,6 +101,23 @@ async def test_an_answer_in_one_piece_comes_when_a_stream_would_have_ended(fake_
     assert completion.choices[0].finish_reason == "tool_calls"
     assert (completion.usage.prompt_tokens, completion.usage.completion_tokens) == (3, 4)
     transcript.expect("openai.chat").reasoning("Hm.").text("Hello").tool_call("weather").completed().nothing_more()
+
+
+@pytest.mark.parametrize("streams", [True, False])
+@pytest.mark.parametrize(
+    "path", ["/v1/responses", "/v1/chat/completions", "/v1/messages", "/v1beta/models/m:generateContent"]
+)
+async def test_no_two_answers_have_the_same_ids(path, streams, fake_provider):
+    fake_provider.enqueue(ANSWER, ANSWER)
+
+    ids = []
+    async with httpx2.AsyncClient(verify=False) as client:
+        for _ in range(2):
+            body = (await client.post(f"https://api.example{path}", json={"stream": streams})).text
+            ids.append(set(re.findall(r'"(?:id|item_id|call_id|responseId)": ?"(.+?)"', body)))
+
+    assert ids[0]
+    assert not ids[0] & ids[1]
 
 
 @pytest.mark.virtual_time
