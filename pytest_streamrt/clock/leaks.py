@@ -17,7 +17,7 @@ from typing import Any, Final
 from weakref import WeakKeyDictionary
 
 from pytest_streamrt.clock.current import asyncio_loop_here, in_trio
-from pytest_streamrt.clock.tasks import describe, where_called
+from pytest_streamrt.clock.tasks import describe, in_finaliser, where_called
 from pytest_streamrt.errors import LeftBehind
 
 __all__ = ["LeakWatch", "no_task_leaks", "note_open", "report_left"]
@@ -104,7 +104,8 @@ class LeakWatch:
                 del loop.create_task
 
     def _spawned(self, task: Any) -> None:
-        if self in _watches.get():
+        # A client that is collected may close itself in a task (OpenAI's does): that is clearing up, not left behind.
+        if self in _watches.get() and not in_finaliser():
             self._tasks[task] = where_called()
 
     @contextmanager

@@ -8,7 +8,7 @@ from pathlib import PurePath
 from types import FrameType
 from typing import Any, Final
 
-__all__ = ["describe", "where_called"]
+__all__ = ["describe", "in_finaliser", "where_called"]
 
 # Where these wait says nothing: the reader wants the line of their own code that called them.
 _LIBRARIES: Final = ("asyncio", "anyio", "trio", "pytest_streamrt", "outcome", "contextlib", "functools")
@@ -39,6 +39,16 @@ def where_called() -> str:
             fallback = fallback or frame
         frame = frame.f_back
     return _place(fallback) if fallback is not None else "an unknown place"
+
+
+def in_finaliser() -> bool:
+    """Whether this is called from some object's ``__del__``, at whatever moment its last reference went."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None:
+        if frame.f_code.co_name == "__del__":
+            return True
+        frame = frame.f_back
+    return False
 
 
 def _frames(awaitable: Any) -> list[FrameType]:

@@ -55,6 +55,28 @@ async def test_a_generator_left_half_way_is_named():
     assert "in test_a_generator_left_half_way_is_named" in message
 
 
+class ClosesItself:
+    """As OpenAI's async client does, which knows asyncio alone."""
+
+    def __init__(self, tasks):
+        self.tasks = tasks
+
+    def __del__(self):
+        self.tasks.append(asyncio.get_running_loop().create_task(asyncio.sleep(60)))
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_a_task_that_a_finaliser_begins_is_not():
+    tasks = []
+    with no_task_leaks():
+        client = ClosesItself(tasks)
+        del client
+        gc.collect()
+
+    assert len(tasks) == 1
+    tasks[0].cancel()
+
+
 async def test_a_generator_that_nobody_refers_to_is_not():
     with no_task_leaks():
         generator = numbers()
