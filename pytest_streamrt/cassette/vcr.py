@@ -11,13 +11,15 @@ Layouts, from vcrpy's own sources (`vcr/serialize.py`, `vcr/migration.py`, `vcr/
 - its httpx stub, until version 5: ``status_code`` and ``content``.
 - before 1.0: a list, with the URL in ``protocol``, ``host``, ``port`` and ``path``, and headers as lines.
 - betamax: ``http_interactions``, bodies of ``{encoding, string}`` or ``{encoding, base64_string}``.
-- serializers that write JSON bodies as YAML: ``parsed_body``.
+- LangChain's: under gzip, with ``requests`` and ``responses`` apart.
+- serializers that write JSON bodies as YAML: ``parsed_body``, or ``body: {type: json, content}``.
 """
 
 from __future__ import annotations
 
 import base64
 import json
+import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib import import_module
 from typing import Any, Final
@@ -30,6 +32,8 @@ __all__ = ["NotVcr", "read_vcr"]
 _PORTS: Final = {"http": 80, "https": 443}
 _MOST: Final = 2_000_000  # values in a body written as YAML: an alias may stand for itself over and over
 _DEEPEST: Final = 200
+_LARGEST: Final = 256 << 20  # bytes of a packed cassette, unpacked
+_GZIP: Final = b"\x1f\x8b"
 _TAG: Final = "tag:yaml.org,2002:python/"
 
 
@@ -51,6 +55,7 @@ def read_vcr(data: bytes, *, is_json: bool = False) -> list[Interaction]:
         CassetteError: it is damaged, or has YAML objects in it.
         ModuleNotFoundError: PyYAML is not installed.
     """
+    data = _unpacked(data)
     loaded = _from_json(data) if is_json else _from_yaml(data)
     return [_interaction(number, each) for number, each in enumerate(_interactions(loaded), start=1)]
 
@@ -62,6 +67,9 @@ def _interactions(loaded: object) -> Sequence[object]:
         found = loaded.get("interactions", loaded.get("http_interactions"))
         if found is None and "interactions" in loaded:
             found = []
+        if found is None and isinstance(loaded.get("requests"), list) and isinstance(loaded.get("responses"), list):
+            pairs = zip(loaded["requests"], loaded["responses"], strict=False)
+            found = [{"request": request, "response": response} for request, response in pairs]
     if not isinstance(found, list) or (found and not (isinstance(found[0], Mapping) and "request" in found[0])):
         raise NotVcr("this is no cassette of vcr: there are no interactions in it")
     return found
@@ -142,7 +150,7 @@ def _headers(headers: object) -> Headers:
 
 
 def _values(values: object) -> Sequence[object]:
-    return values if isinstance(values, list) else [values]
+    return [each for inner in values for each in _values(inner)] if isinstance(values, list) else [values]
 
 
 def _latin(value: object) -> str:
@@ -160,8 +168,7 @@ def _body(message: Mapping[str, Any]) -> bytes:
         if message.get(name) is not None:
             return _bytes(message[name])
     if "parsed_body" in message:
-        _check_size(message["parsed_body"])
-        return json.dumps(message["parsed_body"], ensure_ascii=False, separators=(",", ":")).encode()
+        return _json(message["parsed_body"])
     return b""
 
 
@@ -180,8 +187,26 @@ def _bytes(body: object, encoding: str = "utf-8") -> bytes:
     if isinstance(body, Mapping):
         if body.get("base64_string") is not None:
             return base64.b64decode(body["base64_string"])
-        return _bytes(body.get("string"), str(body.get("encoding") or "utf-8"))
+        if "content" in body:
+            return _typed(body)
+        if "string" in body or "base64_string" in body or not body:
+            return _bytes(body.get("string"), str(body.get("encoding") or "utf-8"))
     raise _Odd(f"its body is {body!r:.60}")
+
+
+def _typed(body: Mapping[str, Any]) -> bytes:
+    """A body that says what it is."""
+    content = body["content"]
+    if body.get("type") == "json":
+        return _json(content)
+    if body.get("type") in ("base64", "binary") and isinstance(content, str):
+        return base64.b64decode(content)
+    return _bytes(content)
+
+
+def _json(value: object) -> bytes:
+    _check_size(value)
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def _fitting(headers: Headers, body: bytes) -> Headers:
@@ -214,6 +239,21 @@ def _check_size(value: object) -> None:
             left.extend(each.values())
         elif isinstance(each, list):
             left.extend(each)
+
+
+def _unpacked(data: bytes) -> bytes:
+    if not data.startswith(_GZIP):
+        return data
+    try:
+        unpacker = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
+        plain = unpacker.decompress(data, _LARGEST)
+    except zlib.error as error:
+        raise CassetteError(f"this is damaged gzip: {error}") from None
+    if unpacker.unconsumed_tail:
+        raise CassetteError(f"unpacked, this is larger than {_LARGEST >> 20} MB")
+    if not unpacker.eof:
+        raise CassetteError("this is damaged gzip: it is cut short")
+    return plain
 
 
 def _from_json(data: bytes) -> object:

@@ -16,7 +16,7 @@ from pytest_streamrt.errors import CassetteError
 
 __all__ = ["command"]
 
-_SUFFIXES: Final = (".yaml", ".yml", ".json")
+_SUFFIXES: Final = (".yaml", ".yml", ".json", ".yaml.gz", ".yml.gz", ".json.gz")
 _PARAMETERS: Final = re.compile(r"\[([^\[\]]*)\]$")  # in the name of a test
 _BACKENDS: Final = ("asyncio", "trio")
 
@@ -40,7 +40,7 @@ _NOT_IN_THE_SOURCE: Final = (
 def command(paths: tuple[Path, ...], output: Path | None, *, force: bool, **filters: Sequence[str]) -> None:
     """Convert cassettes of vcrpy and pytest-recording.
 
-    PATHS are files, or folders in which every .yaml, .yml and .json file is tried. Secrets are taken out as from a recording.
+    PATHS are files, or folders in which every .yaml, .yml and .json file is tried, also under gzip. Secrets are taken out as from a recording.
     The old files stay as they are. What cannot be converted is said, and the rest is converted all the same.
     """
     config = config_of(filters)
@@ -74,7 +74,7 @@ def _convert(found: Found, output: Path | None, made: dict[Path, Path], redactor
 
     assert isinstance(redactor, Redactor)
     try:
-        interactions = read_vcr(found.path.read_bytes(), is_json=found.path.suffix == ".json")
+        interactions = read_vcr(found.path.read_bytes(), is_json=found.path.name.endswith((".json", ".json.gz")))
     except NotVcr:
         if found.given:
             raise
@@ -99,7 +99,7 @@ def _convert(found: Found, output: Path | None, made: dict[Path, Path], redactor
 
 def _target(found: Found, output: Path | None) -> Path:
     """Where the new cassette goes. Its name is the test's, without the backend of anyio, as the plugin looks for it."""
-    name = found.path.stem
+    name = found.path.name.removesuffix(".gz").rpartition(".")[0]
     parameters = _PARAMETERS.search(name)
     if parameters is not None:
         ids = parameters[1].split("-")

@@ -111,6 +111,10 @@ def body_of(found):
         ("é", "é".encode()),
         (None, b""),
         (["a", b"\xff"], b"a\xff"),
+        ({"type": "json", "content": {"a": ["é", None]}}, '{"a":["é",null]}'.encode()),
+        ({"type": "text", "content": "é"}, "é".encode()),
+        ({"type": "base64", "content": "/wA="}, b"\xff\x00"),
+        ({}, b""),
     ],
 )
 def test_bodies_of_any_layout_are_read(body, expected):
@@ -192,6 +196,20 @@ def test_bodies_that_were_files_or_iterators_are_read():
     assert read_vcr(text.format(pieces, response).encode())[0].body == b"\xff\x01a"
 
 
+def test_a_cassette_of_langchain_is_read():
+    recorded = {"requests": [{**REQUEST, "headers": {"A": [["b"]]}}], "responses": [RESPONSE]}
+
+    (found,) = read_vcr(gzip.compress(yaml.safe_dump(recorded).encode()))
+
+    assert (found.url, found.headers, body_of(found)) == (REQUEST["uri"], (("A", "b"),), "é".encode())
+
+
+@pytest.mark.parametrize("data", [b"\x1f\x8b", b"\x1f\x8bxxxxxxxxxxxxxxx", gzip.compress(b"a: 1")[:-12]])
+def test_damaged_gzip_is_refused(data):
+    with pytest.raises(CassetteError, match="this is damaged gzip"):
+        read_vcr(data)
+
+
 def test_a_cassette_of_betamax_is_read():
     side = {"encoding": "utf-8", "string": ""}
     recorded = {
@@ -258,6 +276,7 @@ def test_other_files_are_told_from_cassettes(text, problem):
         ("interactions: [{request: 1, response: 1}]", "interaction 1 is no exchange of vcr's: it has no request"),
         ("interactions: [{request: {}, response: {}}, 1]", "it lacks 'status'"),
         ("interactions: [{request: {}, response: {status: {code: OK}}}]", "its status is 'OK'"),
+        ("interactions: [{request: {}, response: {status: 200, body: {text: a}}}]", "its body is {'text': 'a'}"),
     ],
 )
 def test_what_is_wrong_is_said(text, problem):

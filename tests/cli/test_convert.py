@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+
 import pytest
 from click.testing import CliRunner
 
@@ -96,6 +98,13 @@ def test_the_backend_of_anyio_is_not_in_the_name_of_ours(old, new, folder):
 
     assert convert(folder).exit_code == 0
     assert (folder / f"{new}.jsonl").exists()
+
+
+def test_a_packed_cassette_loses_both_suffixes(folder):
+    (folder / "test_b.v1.yaml.gz").write_bytes(gzip.compress(VCR.encode()))
+
+    assert convert(folder).exit_code == 0
+    assert (folder / "test_b.v1.jsonl").exists()
 
 
 def test_both_backends_give_one_cassette(folder):
