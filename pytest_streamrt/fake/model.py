@@ -19,6 +19,7 @@ from pytest_streamrt.fake.calls import check_function
 from pytest_streamrt.fake.deaf import DeafStream
 from pytest_streamrt.fake.emissions import Emissions
 from pytest_streamrt.runtime.context import ModelContext
+from pytest_streamrt.runtime.waiting import lending
 from pytest_streamrt.script.build import Script
 
 __all__ = ["FakeCall", "FakeModel"]
@@ -69,9 +70,11 @@ class FakeModel:
     async def emitted(self, n: int) -> None:
         """Wait until it has emitted n deltas, over all calls; with 0, until it was asked for the first time.
 
-        Whoever waits goes on when the nth delta has been dealt with, and before the next one comes.
+        Whoever waits goes on when the nth delta has been dealt with, and before the next one comes. A handler that waits lends
+        its inbox meanwhile.
         """
-        await self._emissions.reached(n)
+        with lending():
+            await self._emissions.reached(n)
 
     def check_played(self) -> Exception | None:
         """What is wrong with how it was used, if anything: scripts left over, or calls beyond the last one."""

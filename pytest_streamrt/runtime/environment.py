@@ -5,8 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import traceback
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Protocol, Self, get_args
 
@@ -31,7 +30,7 @@ from pytest_streamrt.runtime.inference import Inference
 from pytest_streamrt.runtime.mailbox import Mailbox, open_mailbox
 from pytest_streamrt.runtime.order import Order
 from pytest_streamrt.runtime.participant import HEARD_TWICE, Participant, check_admissible, check_signal, hear_again
-from pytest_streamrt.runtime.waiting import Bell, Settling, lent_inbox, waiting_for
+from pytest_streamrt.runtime.waiting import Bell, Settling, lending, waiting_for
 
 if TYPE_CHECKING:
     from pytest_streamrt.runtime.agent import Agent
@@ -232,28 +231,13 @@ class Environment:
         Raises:
             WouldDeadlock: something in the room waits for the handler or inference that asks.
         """
-        with self._waiting() as own:
+        with lending() as own:
             goal = Settling(self, own)
             if next(goal.needs(), None) is None:
                 return
             with waiting_for(goal):
                 while next(goal.needs(), None) is not None:
                     await self._change.wait()
-
-    @contextmanager
-    def _waiting(self) -> Iterator[Mailbox | None]:
-        """While a handler waits for the room, its inbox is lent: no stream waits for it."""
-        mailbox = lent_inbox()
-        if mailbox is None:
-            yield None
-            return
-        mailbox.lend()
-        if (participant := acting.get().participant) is not None:
-            participant.environment._change.ring()  # its own room, which need not be the one that it waits for
-        try:
-            yield mailbox
-        finally:
-            mailbox.take_back()
 
     async def _room_for_more(self) -> None:
         """Wait until no inbox is full: what a stream does before it asks its source for more."""

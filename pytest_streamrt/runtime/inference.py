@@ -30,7 +30,7 @@ from pytest_streamrt.runtime.gate_chain import GateChain
 from pytest_streamrt.runtime.handoff import hand_over
 from pytest_streamrt.runtime.rounds import Calls
 from pytest_streamrt.runtime.source import CLOSE_TIMEOUT, check_event, close_stream, open_stream
-from pytest_streamrt.runtime.waiting import Ending
+from pytest_streamrt.runtime.waiting import Ending, lending
 
 if TYPE_CHECKING:
     from pytest_streamrt.runtime.agent import Agent
@@ -82,6 +82,7 @@ class Inference:
         self._fold = Fold()  # the agent's own: what its model has said
         self._gates = GateChain(environment._gates)
         self._heard = Fold() if environment._gates else self._fold  # the room's: what the gates let through
+        self._latest: Event | None = None  # of this round, as the model gave it
         self._round = 1
         self._kept = 0  # how many of its items are in the agent's context
         self._calls = Calls(self, environment)
@@ -113,7 +114,7 @@ class Inference:
 
     async def outcome(self) -> Outcome:
         """Wait for its end, however it ends. Never raises for a failed one."""
-        with self._environment._waiting():
+        with lending():
             await self._closed.wait()
         assert self._outcome is not None
         return self._outcome
@@ -134,7 +135,7 @@ class Inference:
             actor = acting.get().participant
             by = actor.name if actor is not None else "caller"
         self._abort_now(reason, by)
-        with self._environment._waiting(), anyio.move_on_after(CLOSE_TIMEOUT):
+        with lending(), anyio.move_on_after(CLOSE_TIMEOUT):
             await self._closed.wait()
         if not self._closed.is_set():
             if self._asking:
@@ -210,6 +211,7 @@ class Inference:
             self._fail("limit", msg, None)
             return False
         self._calls.next_round()
+        self._latest = None
         self._round += 1
         await self._environment._room_for_more()
         return self._outcome is None
@@ -276,14 +278,33 @@ class Inference:
         if isinstance(event, InferenceFailure):
             self._fail(event.kind, event.message, None)
             return False
+        if not self._is_next(event):
+            return self._outcome is None
         if isinstance(event, Usage):
             event = replace(event, round=self._round)  # the fold adds up rounds
         self._fold.add(event)
+        if self._fold.contradictions:  # a delta twice, or two in the wrong order: what was said is not what was meant
+            self._fail("provider", f"the model contradicts itself: {self._fold.contradictions[0]}", None)
+            return False
         if not self._pass_gates(lambda: self._gates.take(event)):
             return False
         if isinstance(event, ItemCompleted) and isinstance(event.item, FunctionCall):
             self._calls.add(event.item)
         return True
+
+    def _is_next(self, event: Event) -> bool:
+        """Whether a source that numbers its events goes on with this one; most do not, and give 0 each time."""
+        before, self._latest = self._latest, event
+        if before is None or not event.seq or event.seq == before.seq + 1:
+            return True
+        if event == before:
+            again = Status("source.repeated", {"inference": self.id, "type": event.type, "number": event.seq})
+            self._environment._emit(again, self.agent)
+        else:
+            self._fail(
+                "provider", f"the model's event {event.seq}, {event.type}, comes after its event {before.seq}", None
+            )
+        return False
 
     def _pass_gates(self, let_through: Callable[[], list[Event]]) -> bool:
         """Say what the gates let through. False where one of them has ended the inference."""

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pytest_streamrt.runtime.inference import Inference
     from pytest_streamrt.runtime.mailbox import Mailbox
 
-__all__ = ["Bell", "Ending", "Goal", "Party", "Settling", "lent_inbox", "waiting_for"]
+__all__ = ["Bell", "Ending", "Goal", "Party", "Settling", "lending", "waiting_for"]
 
 
 class Goal(Protocol):
@@ -155,6 +155,23 @@ def lent_inbox() -> Mailbox | None:
     if mailbox is None or mailbox.in_hand is None or mailbox.in_hand.event is not hearing.get():
         return None
     return mailbox
+
+
+@contextmanager
+def lending() -> Iterator[Mailbox | None]:
+    """While a handler waits for what streams do, its inbox is lent: none of them waits for it."""
+    mailbox = lent_inbox()
+    if mailbox is None:
+        yield None
+        return
+    mailbox.lend()
+    room = mailbox.owner._environment
+    if room is not None:
+        room._changed()
+    try:
+        yield mailbox
+    finally:
+        mailbox.take_back()
 
 
 @contextmanager

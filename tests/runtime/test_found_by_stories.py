@@ -6,7 +6,7 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from pytest_streamrt import Agent, FakeModel, Observer, disconnect, error, script, stall, usage
+from pytest_streamrt import Agent, Environment, FakeModel, Inbox, Observer, disconnect, error, script, stall, usage
 
 pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time]
 
@@ -67,3 +67,33 @@ async def test_who_decides_on_a_delta_acts_before_what_is_no_delta(what, environ
 
     transcript.expect("agent").text("x").aborted(by="slow", reason="enough").nothing_more()
     assert not [event for event in transcript.events if event.type == "usage"]
+
+
+async def test_a_handler_that_waits_for_a_fakes_deltas_lends_its_inbox(environment, transcript):
+    """Streams waited for its inbox, and it for the streams."""
+    model = FakeModel(script(*"abcdef"))
+
+    class Patient(Observer):
+        async def on_external_event(self, source, event):
+            if event.type == "inference.started":
+                await model.emitted(6)
+
+    agent = Agent("agent", model)
+    async with environment(agent, Patient("patient", Inbox.block(1))):
+        await agent.infer()
+
+    transcript.expect("agent").text("abcdef").completed().nothing_more()
+    transcript.assert_lawful()
+
+
+async def test_who_has_left_can_join_another_room_and_cannot_infer_in_the_one_it_left(environment):
+    agent = Agent("agent", FakeModel(script("a")))
+    async with environment(agent) as room, Environment() as other:
+        await room.leave(agent)
+        with pytest.raises(RuntimeError, match="agent cannot infer: it has left the environment"):
+            agent.infer()
+        await room.settled()
+        with pytest.raises(RuntimeError, match="is in no environment"):
+            agent.infer()
+        await other.join(agent)
+        assert (await agent.infer()).text == "a"
