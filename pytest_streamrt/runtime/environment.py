@@ -23,7 +23,7 @@ from pytest_streamrt.events.types import (
     Signal,
     stamp,
 )
-from pytest_streamrt.runtime.acting import Delivery, Handling, acting, hearing
+from pytest_streamrt.runtime.acting import NOBODY, Delivery, Handling, acting, hearing
 from pytest_streamrt.runtime.cancellation import strays_are_errors
 from pytest_streamrt.runtime.gate import Gate, check_gates
 from pytest_streamrt.runtime.inference import Inference
@@ -182,8 +182,10 @@ class Environment:
 
         Whoever learns of it first does that for all. In what order tasks are told differs between asyncio and trio.
         """
+        occasion = acting.set(NOBODY)  # and not that of whoever it was
         for inference in self.inferences.values():
             inference._abort_now("cancelled", "scope")
+        acting.reset(occasion)
 
     async def join(self, participant: Participant) -> None:
         """Let somebody in. It hears everything from its own `participant.joined` on.
