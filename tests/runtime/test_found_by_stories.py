@@ -48,6 +48,22 @@ async def test_a_cancelled_scope_around_a_room_ends_all_in_the_order_in_which_th
     assert {(event.by, event.reason) for event in ends} == {("scope", "cancelled")}
 
 
+async def test_a_cancelled_scope_has_no_cause_in_the_room(environment, transcript):
+    """Its aborts were said to be caused by what had led to the inference that was told first, on trio."""
+
+    class Starter(Observer):
+        async def on_joined(self):
+            agent.infer()
+
+    agent = Agent("agent", FakeModel(script(stall())))
+    with anyio.move_on_after(1):
+        async with environment(agent, Starter("starter")):
+            await anyio.sleep_forever()
+
+    causes = {event.type: event.cause for event in transcript.events if event.inference}
+    assert causes == {"inference.started": 2, "inference.aborted": None}
+
+
 @pytest.mark.parametrize(
     "what", [disconnect(), error("server_error"), usage(1, 2)], ids=lambda part: type(part).__name__
 )
