@@ -193,3 +193,57 @@ def test_a_damaged_cassette_is_refused(clean, tmp_path):
 
     with pytest.raises(CassetteError, match="damaged at line"):
         lint(path, redactor())
+
+
+WORDS = (
+    KEY,
+    VARIABLE,
+    "sk-",
+    "Bearer ",
+    "ada@engine.org",
+    "?key=",
+    "\\u0073",
+    "\\",
+    '"',
+    "\n",
+    "é",
+    "\ud800",
+    "data: ",
+    "{",
+    "}",
+    "x" * 30,
+    "0",
+)
+
+
+@given(text=st.lists(st.sampled_from(WORDS), max_size=20).map("".join))
+@examples(200)
+def test_whatever_a_text_is_there_is_nothing_left_in_it_afterwards(text, tmp_path_factory):
+    path = tmp_path_factory.getbasetemp() / "any.transcript"
+    path.write_bytes(text.encode("utf-8", "surrogatepass"))
+
+    found = lint(path, redactor(patterns=[PERSONAL]))
+
+    assert VARIABLE.encode() not in found.data
+    assert bool(found.leaks) == (found.data != path.read_bytes())
+    path.write_bytes(found.data)
+    assert lint(path, redactor(patterns=[PERSONAL])).leaks == []
+
+
+@given(at=st.integers(0, 10_000), damage=st.binary(max_size=4), length=st.integers(0, 60))
+@examples(150)
+def test_a_cassette_damaged_anywhere_is_cleaned_or_refused(at, damage, length, tmp_path_factory):
+    path = tmp_path_factory.getbasetemp() / "any.jsonl"
+    recorded = recording("openai.chat", encode(script("My key is ", KEY), "openai.chat"))
+    save_cassette(path, lines_of([recorded]))
+    data = path.read_bytes()
+    at %= len(data)
+    path.write_bytes(data[:at] + damage + data[at + length :])
+
+    try:
+        found = lint(path, redactor())
+    except CassetteError as error:
+        assert str(path) in str(error)
+    else:
+        path.write_bytes(found.data)
+        assert lint(path, redactor()).leaks == []
