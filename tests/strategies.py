@@ -111,6 +111,11 @@ def cut_text(text, sizes):
     return pieces
 
 
+EVERY_KIND = (
+    "text", "reasoning", "summary", "refusal", "call", "usage", "pause", "turns", "sealed", "citation", "status",
+)  # fmt: skip
+
+
 @st.composite
 def said(draw, texts=texts, max_parts=6, kinds=("text", "reasoning", "summary", "refusal", "call", "usage", "pause")):
     """A script of any parts in any order, with what it says. Its calls' ids differ from one another."""
@@ -143,6 +148,22 @@ def said(draw, texts=texts, max_parts=6, kinds=("text", "reasoning", "summary", 
             parts.append(script.tool_call(name, arguments, id=id, pieces=pieces))
             result.calls.append((id, name, text))
             result.runs.append(["call", name, text])
+        elif kind == "turns":
+            spoken = []
+            for m in range(draw(st.integers(1, 3))):
+                text = json.dumps(
+                    draw(st.dictionaries(texts, texts, max_size=2)), separators=(",", ":"), ensure_ascii=False
+                )
+                spoken.append(script.tool_call("turn", text, id=f"turn-{n}-{m}", pieces=cut_text(text, draw(sizes))))
+                result.calls.append((f"turn-{n}-{m}", "turn", text))
+                result.runs.append(["call", "turn", text])
+            parts.append(script.interleave(*spoken))
+        elif kind == "sealed":
+            parts.append(script.reasoning(redacted=draw(st.sampled_from(["eA==", "c2ln"]))))
+        elif kind == "citation":
+            parts.append(script.citation(draw(st.sampled_from(["http://x.test", "http://y.test/é"])), draw(texts)))
+        elif kind == "status":
+            parts.append(script.status(draw(st.sampled_from(["Searching…", "web_search_call.searching"]))))
         elif kind == "usage":
             result.usage = draw(st.tuples(st.integers(0, 10**6), st.integers(0, 10**6)))
             parts.append(script.usage(*result.usage))

@@ -289,3 +289,7 @@ def test_an_element_that_is_no_object_names_its_byte(bad):
 
 def test_comments_and_white_space_are_no_difference():
     assert decode(sse(part(text="a", finish="STOP")), NAME) == gemini(part(text="a", finish="STOP"), end=None)
+
+
+def test_half_a_character_can_be_cited():
+    assert fold(decode(encode(script("a\ud800b", script.citation("http://x.test")), NAME), NAME)).text == "a\ud800b"
