@@ -71,13 +71,15 @@ class Transcript(Questions):
 
     def elapsed(self) -> float:
         """Seconds since it began."""
+        clock = active_clock()
+        if clock is None and self._clock is None:  # on real time, where each step tells: it is asked for each event
+            return (real_ns() - self._began) / NS
         return self._elapsed_ns() / NS
 
     def log(self, event: Event, origin: object) -> None:
         """Write down a stamped event. `origin` is who numbered it: events of one origin are one order."""
-        clock = (
-            self._clock
-        )  # as of `elapsed`, by which the event has its time: to read it again would take as long as all else
+        # As of `elapsed`, by which the event has its time: to read the clock again would take as long as all else.
+        clock = self._clock
         if clock is not None:
             clock.progress()
         self._entries.append((0, origin, event))
