@@ -105,7 +105,7 @@ class _AsyncioDriver:
         """What the loop calls when it would sleep for up to `timeout` seconds; None means until something happens."""
         clock = self._clock
         if timeout is not None and timeout <= 0:  # there is work to do: only look whether there is more
-            clock.spin()
+            clock.spin(self._outside_at_work)
             self._busy += 1
             if not self.sockets.open and not clock.is_live and self._busy % _POLL_EVERY:
                 return []
@@ -210,6 +210,10 @@ class _AsyncioDriver:
         if events and sockets.open:
             sockets.spoke(events)
         return events
+
+    def _outside_at_work(self) -> bool:
+        """Whether something will report back that is not of this loop."""
+        return self._clock.held or self._clock.is_live or self.threads.busy
 
     def _wait(self, what: str) -> list[Any]:
         """Wait in real time for something from outside."""

@@ -136,7 +136,7 @@ class _TrioDriver(trio.abc.Clock, trio.abc.Instrument):
     def before_task_step(self, task: trio.lowlevel.Task) -> None:
         del task
         self._steps += 1
-        self._clock.spin()
+        self._clock.spin(self._outside_at_work)
 
     def after_io_wait(self, timeout: float) -> None:
         del timeout
@@ -213,6 +213,11 @@ class _TrioDriver(trio.abc.Clock, trio.abc.Instrument):
 
     def dump(self) -> str:
         return "\n".join(_lines(self._root)) if self._root is not None else ""
+
+    def _outside_at_work(self) -> bool:
+        """Whether something will report back that is not of this run."""
+        clock = self._clock
+        return clock.held or clock.is_live or trio.testing.active_thread_count() > self.threads.asleep
 
     def _look(self, what: str) -> bool:
         """Whether this is the first look for that since a task last ran."""

@@ -153,7 +153,11 @@ class GenerateEncoder:
 
     def _cite(self, part: CitationPart) -> bytes:
         candidate = self._candidate(part.choice)
-        segment = {"startIndex": 0, "endIndex": len(candidate.said.encode(errors="surrogatepass")), "text": part.text or candidate.said}
+        segment = {
+            "startIndex": 0,
+            "endIndex": len(candidate.said.encode(errors="surrogatepass")),
+            "text": part.text or candidate.said,
+        }
         candidate.supports.append({"segment": segment, "groundingChunkIndices": [len(candidate.chunks)]})
         candidate.chunks.append({"web": {"uri": part.url, "title": part.title}})
         raw = {"content": {"parts": [{"text": ""}], "role": "model"}, "index": part.choice, **candidate.grounding()}

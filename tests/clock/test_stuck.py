@@ -10,6 +10,7 @@ import anyio.lowlevel
 import pytest
 
 from pytest_streamrt import VirtualTimeStuck, virtual_time
+from pytest_streamrt.clock import ClockOptions, VirtualClock
 
 pytestmark = pytest.mark.anyio
 
@@ -99,6 +100,29 @@ async def test_the_bounds_can_be_set():
     with pytest.raises(VirtualTimeStuck, match="5 timers"), virtual_time(max_events=5):
         for _ in range(6):
             await anyio.sleep(1)
+
+
+async def spin(times: int) -> None:
+    for _ in range(times):
+        await anyio.lowlevel.checkpoint()
+
+
+async def test_who_spins_while_somebody_outside_is_at_work_may_be_waiting_for_that():
+    with pytest.raises(VirtualTimeStuck, match="livelock: 100 iterations"):
+        with virtual_time(clock=VirtualClock(ClockOptions(spin_limit=100))) as clock:
+            with clock.hold():
+                await spin(1_000)
+            held = True
+            await spin(1_000)
+
+    assert held
+
+
+async def test_but_not_for_ever():
+    with pytest.raises(VirtualTimeStuck, match="livelock: 100 iterations"):
+        with virtual_time(clock=VirtualClock(ClockOptions(spin_limit=100, watchdog=0.05))) as clock, clock.hold():
+            while True:
+                await anyio.lowlevel.checkpoint()
 
 
 async def test_progress_of_a_stream_keeps_a_long_test_alive():
