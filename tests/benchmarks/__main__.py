@@ -29,7 +29,11 @@ def main(wanted: list[str]) -> int:
     for name in names:
         if name.startswith("_") or (wanted and name not in wanted):
             continue
-        module = importlib.import_module(f"tests.benchmarks.{name}")
+        try:
+            module = importlib.import_module(f"tests.benchmarks.{name}")
+        except ImportError as error:
+            rows.append(Row(name, note=f"cannot run: {error.msg}"))
+            continue
         if hasattr(module, "rows"):
             print(f"{name} …", file=sys.stderr)
             rows.extend(module.rows())
