@@ -12,11 +12,12 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 from urllib.parse import parse_qsl, unquote, urlsplit, urlunsplit
 
 from pytest_streamrt.cassette.interaction import Chunks, Headers, Interaction
 from pytest_streamrt.cassette.json_paths import JsonPath, replace_at, spans_at
+from pytest_streamrt.cassette.placeholders import IN_URL, PLACEHOLDER, cut, fill, in_bytes, json_mark, mark, merged
 from pytest_streamrt.cassette.secrets import (
     KEY_PATTERNS,
     SHORTEST,
@@ -30,10 +31,6 @@ from pytest_streamrt.cassette.views import Folded, Span, Unescaped, folded_texts
 from pytest_streamrt.errors import CassetteError
 
 __all__ = ["IN_URL", "PLACEHOLDER", "Finding", "Redactor"]
-
-PLACEHOLDER: Final = "[redacted]"
-IN_URL: Final = "redacted"
-"""The placeholder for a query parameter: brackets have a meaning there."""
 
 _ROUNDS: Final = 3  # what is left may, with what stands beside it, look like a secret again
 _SHORTEST_PLAIN: Final = 8  # characters that are left of a secret without its escapes, for it to be told from words
@@ -57,7 +54,6 @@ class Finding:
         return f"{self.what} in {self.where}"
 
 
-_T = TypeVar("_T", str, bytes)
 _Hit = tuple[list[Span], str]  # the parts of the text that make up a secret, and what it is
 
 
@@ -133,7 +129,7 @@ class Redactor:
                 break
             self._note(hits)
             # What lies within another goes with it.
-            spans = _merged([span for spans, _ in hits for span in spans])
+            spans = merged([span for spans, _ in hits for span in spans])
             for start, end in reversed(spans):
                 text = text[:start] + PLACEHOLDER + text[end:]
         return text
@@ -144,10 +140,10 @@ class Redactor:
         clean = whole
         for spans, _ in self._hits(whole):
             for start, end in spans:
-                clean = clean[:start] + _mark(end - start) + clean[end:]
+                clean = clean[:start] + mark(end - start) + clean[end:]
         if clean == whole:
             return list(pieces)
-        return _cut(clean, [len(piece) for piece in pieces])
+        return cut(clean, [len(piece) for piece in pieces])
 
     def url(self, url: str) -> str:
         """A URL without user, password, and secret query parameters, and without secrets elsewhere in it."""
@@ -294,8 +290,8 @@ class Redactor:
             if not hits:
                 break
             self._note(hits)
-            for start, end in reversed(_merged([span for spans, _ in hits for span in spans])):
-                text = text[:start] + _mark(max(end - start, len(PLACEHOLDER))) + text[end:]
+            for start, end in reversed(merged([span for spans, _ in hits for span in spans])):
+                text = text[:start] + mark(max(end - start, len(PLACEHOLDER))) + text[end:]
             body = text.encode("utf-8", "surrogateescape")
         return body
 
@@ -313,9 +309,9 @@ class Redactor:
         whole = b"".join(chunks)
         text = _text(whole)
         clean = bytearray(whole)
-        for start, end in _in_bytes(text, spans_at(text, self._json_paths)):
-            clean[start:end] = _json_mark(whole[start:end])
-        return chunks if clean == whole else _cut(bytes(clean), [len(chunk) for chunk in chunks])
+        for start, end in in_bytes(text, spans_at(text, self._json_paths)):
+            clean[start:end] = json_mark(whole[start:end])
+        return chunks if clean == whole else cut(bytes(clean), [len(chunk) for chunk in chunks])
 
     def _clean_window(self, chunks: Sequence[bytes]) -> Sequence[bytes]:
         clean: bytearray | None = None
@@ -330,8 +326,8 @@ class Redactor:
                 clean = bytearray(b"".join(chunks))
                 filled = bytearray(len(clean))
             for spans, _ in sorted(hits, key=_size, reverse=True):
-                _fill(clean, filled, _in_bytes(text, spans))
-        return chunks if clean is None else _cut(bytes(clean), [len(chunk) for chunk in chunks])
+                fill(clean, filled, in_bytes(text, spans))
+        return chunks if clean is None else cut(bytes(clean), [len(chunk) for chunk in chunks])
 
     # Searching.
 
@@ -413,22 +409,6 @@ def _size(hit: _Hit) -> int:
     return sum(end - start for start, end in hit[0])
 
 
-def _mark(length: int) -> str:
-    """A placeholder of that length."""
-    return PLACEHOLDER + "*" * (length - len(PLACEHOLDER)) if length >= len(PLACEHOLDER) else "*" * length
-
-
-def _json_mark(value: bytes) -> bytes:
-    """A placeholder for a JSON value, of the same kind as far as that can be, and of the same length."""
-    if value in (b"true", b"false", b"null"):
-        return b"null".ljust(len(value))
-    try:
-        float(value)
-    except ValueError:
-        return _mark(len(value)).encode()
-    return b"1" * len(value)
-
-
 def _windows(chunks: Sequence[bytes]) -> Iterator[tuple[int, int]]:
     """Runs of chunks, from the first to before the second, that overlap: a long body is looked at a part at a time."""
     first, size = 0, 0
@@ -441,47 +421,3 @@ def _windows(chunks: Sequence[bytes]) -> Iterator[tuple[int, int]]:
                 first -= 1
                 size += len(chunks[first])
     yield first, len(chunks)
-
-
-def _in_bytes(text: str, spans: Iterable[Span]) -> list[Span]:
-    """Parts of a text as parts of its bytes."""
-    if text.isascii():
-        return list(spans)
-    return [(_bytes_before(text, start), _bytes_before(text, end)) for start, end in spans]
-
-
-def _bytes_before(text: str, at: int) -> int:
-    return len(text[:at].encode("utf-8", "surrogateescape"))
-
-
-def _fill(data: bytearray, filled: bytearray, spans: Sequence[Span]) -> None:
-    """Write a placeholder over these parts of the data, but for what was written over before."""
-    length = sum(end - start for start, end in spans)
-    fresh = not any(any(filled[start:end]) for start, end in spans)
-    mark = _mark(length).encode() if fresh else b"*" * length
-    at = 0
-    for start, end in spans:
-        for place in range(start, end):
-            if not filled[place]:
-                data[place] = mark[at + place - start]
-                filled[place] = 1
-        at += end - start
-
-
-def _merged(spans: Sequence[Span]) -> list[Span]:
-    """The same parts, in order, with those that overlap made one."""
-    merged: list[Span] = []
-    for start, end in sorted(spans):
-        if merged and start < merged[-1][1]:
-            merged[-1] = merged[-1][0], max(end, merged[-1][1])
-        else:
-            merged.append((start, end))
-    return merged
-
-
-def _cut(whole: _T, lengths: Sequence[int]) -> list[_T]:
-    pieces, at = [], 0
-    for length in lengths:
-        pieces.append(whole[at : at + length])
-        at += length
-    return pieces

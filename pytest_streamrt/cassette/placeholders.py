@@ -1,0 +1,77 @@
+"""What takes a secret's place, and how it is written over the parts of a body that make up the secret."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Final, TypeVar
+
+from pytest_streamrt.cassette.views import Span
+
+__all__ = ["IN_URL", "PLACEHOLDER", "cut", "fill", "in_bytes", "json_mark", "mark", "merged"]
+
+PLACEHOLDER: Final = "[redacted]"
+IN_URL: Final = "redacted"
+"""The placeholder for a query parameter: brackets have a meaning there."""
+
+_T = TypeVar("_T", str, bytes)
+
+
+def mark(length: int) -> str:
+    """A placeholder of that length."""
+    return PLACEHOLDER + "*" * (length - len(PLACEHOLDER)) if length >= len(PLACEHOLDER) else "*" * length
+
+
+def json_mark(value: bytes) -> bytes:
+    """A placeholder for a JSON value, of the same kind as far as that can be, and of the same length."""
+    if value in (b"true", b"false", b"null"):
+        return b"null".ljust(len(value))
+    try:
+        float(value)
+    except ValueError:
+        return mark(len(value)).encode()
+    return b"1" * len(value)
+
+
+def in_bytes(text: str, spans: Iterable[Span]) -> list[Span]:
+    """Parts of a text as parts of its bytes."""
+    if text.isascii():
+        return list(spans)
+    return [(_bytes_before(text, start), _bytes_before(text, end)) for start, end in spans]
+
+
+def _bytes_before(text: str, at: int) -> int:
+    return len(text[:at].encode("utf-8", "surrogateescape"))
+
+
+def fill(data: bytearray, filled: bytearray, spans: Sequence[Span]) -> None:
+    """Write a placeholder over these parts of the data, but for what was written over before."""
+    length = sum(end - start for start, end in spans)
+    fresh = not any(any(filled[start:end]) for start, end in spans)
+    placeholder = mark(length).encode() if fresh else b"*" * length
+    at = 0
+    for start, end in spans:
+        for place in range(start, end):
+            if not filled[place]:
+                data[place] = placeholder[at + place - start]
+                filled[place] = 1
+        at += end - start
+
+
+def merged(spans: Sequence[Span]) -> list[Span]:
+    """The same parts, in order, with those that overlap made one."""
+    merged: list[Span] = []
+    for start, end in sorted(spans):
+        if merged and start < merged[-1][1]:
+            merged[-1] = merged[-1][0], max(end, merged[-1][1])
+        else:
+            merged.append((start, end))
+    return merged
+
+
+def cut(whole: _T, lengths: Sequence[int]) -> list[_T]:
+    """Pieces of these lengths."""
+    pieces, at = [], 0
+    for length in lengths:
+        pieces.append(whole[at : at + length])
+        at += length
+    return pieces
