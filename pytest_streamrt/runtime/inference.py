@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import AsyncIterator, Callable, Generator, Iterable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
@@ -249,10 +250,16 @@ class Inference:
     def _report(self, error: Exception) -> None:
         """The model has raised: the inference has failed, or it is on the record, where it had ended before."""
         text = f"{type(error).__name__}: {error}"
+        self._notice_cancellation()
         if self._outcome is None:
             self._fail("model", text, error)
         else:
             self._environment._emit(Status("upstream.failed", {"inference": self.id, "error": text}), self.agent)
+
+    def _notice_cancellation(self) -> None:
+        """What raises on the way out of a scope around the room that was cancelled has not failed: that scope has ended it."""
+        if self._outcome is None and anyio.current_effective_deadline() == -math.inf:
+            self._environment._abort_all()
 
     def _report_not_closed(self) -> None:
         """Once, whoever finds out first: those who abort, or who closes."""

@@ -157,6 +157,7 @@ class Calls:
         except BadArguments as error:
             self._finish(call, "failed", str(error))
         except Exception as error:  # noqa: BLE001 - what a tool raises is told to its model
+            self._inference._notice_cancellation()
             text, trace = failure_of(error)
             what = {
                 "inference": self._inference.id,

@@ -7,6 +7,7 @@ import anyio.lowlevel
 import pytest
 
 from pytest_streamrt import Agent, Environment, FakeModel, Inbox, Observer, disconnect, error, script, stall, usage
+from pytest_streamrt.events import TERMINALS, TextDelta
 
 pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time]
 
@@ -46,6 +47,30 @@ async def test_a_cancelled_scope_around_a_room_ends_all_in_the_order_in_which_th
         f"agent {i}/{n}" for n, i in ((1, 0), (1, 1), (1, 2), (2, 2), (2, 1), (2, 0))
     ]
     assert {(event.by, event.reason) for event in ends} == {("scope", "cancelled")}
+
+
+async def test_what_breaks_on_the_way_out_of_a_cancelled_scope_was_ended_by_that(environment, transcript):
+    """It had failed, or was aborted, as asyncio or trio told it before the others or after."""
+
+    class Breaks:
+        async def stream(self, context, tools):
+            try:
+                yield TextDelta("x")
+                await anyio.sleep_forever()
+            finally:
+                raise LookupError("on the way out")
+
+    agents = [Agent(f"agent {i}", Breaks()) for i in range(3)]
+    with anyio.move_on_after(1):
+        async with environment(*agents):
+            for agent in agents:
+                agent.infer()
+            await anyio.sleep_forever()
+
+    ends = [(event.source, event.type) for event in transcript.events if event.type in TERMINALS]
+    assert ends == [(agent.name, "inference.aborted") for agent in agents]
+    failed = [event.data["inference"] for event in transcript.events if event.type == "status"]
+    assert sorted(failed) == ["agent 0/1", "agent 1/1", "agent 2/1"]
 
 
 async def test_a_cancelled_scope_has_no_cause_in_the_room(environment, transcript):
