@@ -24,7 +24,6 @@ from pytest_streamrt.plugin.fixtures import (
 )
 from pytest_streamrt.plugin.options import add_options, check_options, option
 from pytest_streamrt.plugin.providers import fake_provider, marker_is_the_providers
-from pytest_streamrt.plugin.report import begin_report
 from pytest_streamrt.plugin.state import begin_state, state_of
 
 __all__ = [
@@ -59,7 +58,10 @@ def pytest_configure(config: pytest.Config) -> None:
     check_options(config)
     for marker in (_VIRTUAL_TIME, _REAL_TIME, _STREAMRT):
         config.addinivalue_line("markers", marker)
-    begin_report(config)
+    if option(config, "streamrt_report") != "off":
+        from pytest_streamrt.plugin.report import begin_report
+
+        begin_report(config)
     begin_use(config)
 
 

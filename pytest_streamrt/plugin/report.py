@@ -1,6 +1,6 @@
 """The options of the report, and its hooks: a page for each test that has a transcript, and an index of the run's pages.
 
-Registered only where a report is asked for, so that others do not pay for it. Each process writes the pages of its own
+Imported only where a report is asked for, so that others do not pay for it. Each process writes the pages of its own
 tests; under pytest-xdist what the index says of them travels with the tests' reports, and the controller writes it.
 """
 
@@ -29,10 +29,8 @@ _PHASES = pytest.StashKey[dict[str, pytest.TestReport]]()
 
 
 def begin_report(config: pytest.Config) -> None:
-    """Have the run's pages written, if that is asked for."""
-    when = option(config, "streamrt_report")
-    if when != "off":
-        config.pluginmanager.register(_Report(config, when), "streamrt-report")
+    """Have the run's pages written."""
+    config.pluginmanager.register(_Report(config, option(config, "streamrt_report")), "streamrt-report")
 
 
 class _Report:
