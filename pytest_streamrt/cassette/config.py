@@ -11,7 +11,8 @@ from urllib.parse import urlsplit
 
 from pytest_streamrt.cassette.json_paths import JsonPath
 from pytest_streamrt.cassette.matching import MATCH_ON, Matcher
-from pytest_streamrt.cassette.redact import PLACEHOLDER, Redactor
+from pytest_streamrt.cassette.placeholders import PLACEHOLDER
+from pytest_streamrt.cassette.redact import Redactor
 from pytest_streamrt.errors import CassetteError
 
 __all__ = [

@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from pytest_streamrt.cassette.format import Headers, Interaction
 from pytest_streamrt.cassette.json_paths import JsonPath
-from pytest_streamrt.cassette.redact import PLACEHOLDER
+from pytest_streamrt.cassette.placeholders import PLACEHOLDER
 from pytest_streamrt.cassette.unpack import encodings_of, unpack
 
 __all__ = ["MATCH_ON", "Asked", "Matcher", "show"]

@@ -30,7 +30,7 @@ from pytest_streamrt.cassette.unpack import PACKED, encodings_of, pack, unpack
 from pytest_streamrt.cassette.views import Folded, Span, Unescaped, folded_texts, folds, has_escapes, unescape
 from pytest_streamrt.errors import CassetteError
 
-__all__ = ["IN_URL", "PLACEHOLDER", "Finding", "Redactor"]
+__all__ = ["Finding", "Redactor"]
 
 _ROUNDS: Final = 3  # what is left may, with what stands beside it, look like a secret again
 _SHORTEST_PLAIN: Final = 8  # characters that are left of a secret without its escapes, for it to be told from words

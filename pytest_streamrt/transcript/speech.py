@@ -21,7 +21,7 @@ from pytest_streamrt.events.types import (
 from pytest_streamrt.transcript.chain import Chain
 from pytest_streamrt.transcript.explain import where_they_differ
 from pytest_streamrt.transcript.times import Times, When
-from pytest_streamrt.transcript.values import ANY, agrees, show_value
+from pytest_streamrt.transcript.values import ANY, agrees, differences, show_value
 
 __all__ = ["Speech"]
 
@@ -103,7 +103,7 @@ class Speech(Chain):
             except (ValueError, RecursionError) as error:
                 self._fail(wanted, f"arguments that are not JSON: {text!r} ({error})", begin)
             if not self._agrees(arguments, parsed):
-                self._fail(wanted, f"the arguments {parsed!r}", begin)
+                self._fail(wanted, f"the arguments {parsed!r}{_by_field(arguments, parsed)}", begin)
         last = self._consume([begin, *pieces])
         return self._timed(what, self._told[last], when, last)
 
@@ -173,3 +173,10 @@ class Speech(Chain):
             if each.event.type in TERMINALS:
                 break
         return pieces, text if text or whole else None
+
+
+def _by_field(expected: Any, actual: Any) -> str:
+    """Where they differ, a line for each field; "" where there is but one thing to compare."""
+    if type(expected) is not dict or not isinstance(actual, dict) or len(expected) + len(actual) <= 2:
+        return ""
+    return "".join(f"\n   differs: {each}" for each in differences(expected, actual))

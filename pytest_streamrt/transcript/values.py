@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any, Final
 
-__all__ = ["ANY", "agrees", "agrees_as_json", "asked", "name_of", "show_value"]
+__all__ = ["ANY", "agrees", "agrees_as_json", "asked", "differences", "name_of", "show_value"]
 
 ANY: Final = object()
 """Nothing was asked of it."""
@@ -72,6 +72,30 @@ def agrees_as_json(expected: Any, text: str) -> bool:
     except (ValueError, RecursionError):
         return False
     return agrees(expected, parsed)
+
+
+def differences(expected: Any, actual: Any, path: str = "") -> list[str]:
+    """Where an actual value is not what was expected, field by field, each by its path; none where it agrees."""
+    if agrees(expected, actual):
+        return []
+    if type(expected) is dict and isinstance(actual, Mapping):
+        found = [f"{_join(path, key)} is missing" for key in expected if key not in actual]
+        found += [f"{_join(path, key)} was not expected" for key in actual if key not in expected]
+        for key, each in expected.items():
+            if key in actual:
+                found += differences(each, actual[key], _join(path, key))
+        return found
+    if type(expected) in (list, tuple) and isinstance(actual, list | tuple) and len(expected) == len(actual):
+        return [
+            each
+            for i, (one, other) in enumerate(zip(expected, actual, strict=True))
+            for each in differences(one, other, f"{path}[{i}]")
+        ]
+    return [f"{path or 'it'}: {show_value(expected)} was to come, and {show_value(actual)} came"]
+
+
+def _join(path: str, key: object) -> str:
+    return f"{path}.{key}" if path else str(key)
 
 
 def show_value(expected: Any) -> str:

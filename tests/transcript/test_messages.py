@@ -22,7 +22,7 @@ from pytest_streamrt import (
 )
 from pytest_streamrt.events import Citation, ToolProgress, ToolResult
 from pytest_streamrt.providers import encode
-from tests.transcript.scenes import exchange
+from tests.transcript.scenes import exchange, say
 
 pytestmark = pytest.mark.virtual_time(leaked_tasks="ignore")  # an exchange is left open, to be told of
 
@@ -55,6 +55,8 @@ async def scene():
         "Bye",
     ]
     list(transcript.record(iter(pieces), source="browser"))
+    booking = {"to": "Rome", "seats": ["1A", "1B"], "meal": "none"}
+    await say(script(tool_call("book", booking)), name="window", transcript=transcript)
     transcript.begin_exchange("POST", "https://api.example/v1/responses").opened(200, [])
     return transcript
 
@@ -80,6 +82,9 @@ CASES = {
     "deltas": lambda t: t.expect("planner").inference(2).deltas(4),
     "tool_call": lambda t: planned(t).tool_call("stop"),
     "tool_call, arguments": lambda t: planned(t).tool_call("run", arguments={"sql": re.compile("select")}),
+    "tool_call, some of the arguments": lambda t: t.expect("window").tool_call(
+        "book", arguments={"to": "Paris", "seats": ["1A", "1C"], "class": 2}
+    ),
     "tool_progress": lambda t: t.expect("browser").citation().tool_progress("run", 50),
     "tool_result": lambda t: t.expect("browser").citation().tool_progress().tool_result("run", output="19"),
     "citation": lambda t: t.expect("browser").citation("https://example.org/b"),
