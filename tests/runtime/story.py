@@ -61,6 +61,10 @@ def gate(how):
     return LeakageGate(hide=[("ab", "a")]) if how == "leakage" else Cut(how)
 
 
+CLOSING = {"slow to close": 1, "refuses to close": 7, "breaks when closed": 0.013}
+"""Seconds. Who says something after a cancellation does so when nobody else does; see `Story._step_aside`."""
+
+
 class Talker:
     """A model that plays scripts, and always has one more; with bad manners, if it has them."""
 
@@ -88,9 +92,9 @@ class Talker:
             if self._manners == "goes on after its end":
                 yield TextDelta("late")
         finally:
-            if self._manners in ("slow to close", "refuses to close"):
+            if self._manners in CLOSING:
                 with anyio.CancelScope(shield=True):
-                    await anyio.sleep(1 if self._manners == "slow to close" else 7)
+                    await anyio.sleep(CLOSING[self._manners])
             if self._manners == "breaks when closed":
                 raise Boom
 
