@@ -283,8 +283,14 @@ class Chain:
             described=self._described,
             still_open=any(exchange.how is None for exchange in exchanges),
             carried=bool(exchanges),
+            again=self._asked_again(),
         )
         self._refuse(AssertionError(message))
+
+    def _asked_again(self) -> str:
+        """The source that is the same request, made again by its client; "" where it was not."""
+        retries = (e for e in self._transcript.exchanges if e.retry_of == self.source)
+        return next((e.source for e in retries), "")
 
     def _refuse(self, error: Exception) -> NoReturn:
         __tracebackhide__ = True

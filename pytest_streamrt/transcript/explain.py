@@ -29,7 +29,7 @@ from pytest_streamrt.events.types import (
     Usage,
 )
 
-__all__ = ["explain", "no_such_source", "show_event", "where_they_differ"]
+__all__ = ["alike", "explain", "no_such_source", "show_event", "where_they_differ"]
 
 _BEFORE: Final = 6  # events shown before the one in question
 _AFTER: Final = 3  # and after it
@@ -91,6 +91,7 @@ def explain(
     described: str = "",
     still_open: bool = False,
     carried: bool = True,
+    again: str = "",
 ) -> str:
     """The message of a failed expectation.
 
@@ -104,8 +105,12 @@ def explain(
         described: what the test says that the step is about.
         still_open: whether an HTTP exchange of that source has not been closed.
         carried: whether there was any.
+        again: the source that is the same request, made again.
     """
-    when = f"at t={events[at].time:.9g} s" if at < len(events) else "at the end"
+    if at < len(events):
+        when = f"at t={events[at].time:.9g} s"
+    else:
+        when = f"at the end, after t={events[-1].time:.9g} s" if events else "at the end"
     about = f" ({described})" if described else ""
     lines = [
         f"{source}{about}, {when}",
@@ -123,39 +128,57 @@ def explain(
         lines.append(f"    … {len(events) - at - _AFTER} events after")
     if at >= len(events):
         lines.append("  > (the end)")
-    cause = _likely(step, events, at, still_open=still_open, carried=carried)
+    cause = _likely(step, events, at, still_open=still_open, carried=carried, again=again)
     if cause:
         lines += ["", f"Likely: {cause}"]
     return "\n".join(lines)
 
 
-def _likely(step: str, events: Sequence[Event], at: int, *, still_open: bool, carried: bool) -> str:
+def _likely(step: str, events: Sequence[Event], at: int, *, still_open: bool, carried: bool, again: str) -> str:
     """What the cause may be, and what mends it, where that is known; else ""."""
     event = events[at] if at < len(events) else None
     if step == "upstream_closed":
         return "" if carried else "a FakeModel has no upstream: use fake_provider, or a cassette, and a real client"
     if step == "nothing_more":
-        return "if it does not matter, end the chain with .rest() instead" if event is not None else ""
+        return _what_to_do_with(event) if event is not None else ""
     if event is None:
         if step in ("completed", "aborted", "failed") and not any(e.type in _TERMINALS for e in events):
             if still_open:
-                return "the response is still open: nothing has read it to its end, or closed it (async with, aclose())"
+                return (
+                    "the response is still open: nothing has read it to its end, or closed it. A `break` closes nothing "
+                    "until Python collects what it left: use `async with`, or contextlib.aclosing(…)"
+                )
             return "it is still running, or its reader has left it unclosed: await its end, or close it (aclosing(…))"
         if step in ("completed", "aborted", "failed"):
             return "its end was consumed by an earlier step, or the mark of since= came after it"
         return ""
     if isinstance(event, InferenceFailure) and step != "failed":
-        return f"the answer broke off ({event.kind}): {event.message[:_WIDTH]}"
+        broke_off = f"the answer broke off ({event.kind}): {event.message[:_WIDTH]}"
+        return f"{broke_off}. The client asked again: expect({again!r}) is that" if again else broke_off
     if isinstance(event, InferenceAborted) and step != "aborted":
         return f"{event.by!r} aborted it, {f'for {event.reason!r}' if event.reason else 'without a reason'}"
     if isinstance(event, InferenceCompleted) and step == "aborted":
         return "nobody aborted it in time: it had said all by then. Look at when the decision was made"
+    if step == "text" and isinstance(event, TextDelta) and event.text.startswith(_SSE_FIELDS):
+        return "these are lines of an SSE stream, not what they say: record(…, decode=pytest_streamrt.edge.sse_json())"
     own = _STEP_OF.get(event.type)
     if own is not None and step not in (own, *_LOOKING_ANYWHERE):
         return f"{event.type} is never passed over in silence: expect it first, .{own}(…), or go on with skip_until(…)"
     return ""
 
 
+def _what_to_do_with(event: Event) -> str:
+    """What mends a chain that ends before that event."""
+    own = _END_OF.get(event.type) or f"{_STEP_OF.get(event.type, 'where')}(…)"
+    return f"the chain leaves it out: put .{own} before .nothing_more(), or, if it does not matter, end with .rest() instead"
+
+
+_END_OF: Final = {
+    "inference.aborted": "aborted()",
+    "inference.completed": "completed()",
+    "inference.failed": "failed()",
+}
+_SSE_FIELDS: Final = ("data:", "event:", "id:", "retry:")
 _LOOKING_ANYWHERE: Final = ("deltas", "inference", "silence", "skip_until")
 _TERMINALS: Final = frozenset({"inference.completed", "inference.aborted", "inference.failed"})
 _STEP_OF: Final = {
@@ -171,11 +194,17 @@ _STEP_OF: Final = {
 }
 
 
+def alike(one: str, other: str) -> int:
+    """How many characters two texts begin with alike."""
+    shorter = min(len(one), len(other))
+    return next((i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), shorter)
+
+
 def where_they_differ(expected: str, got: str) -> str:
     """Where two texts part, on a line of its own; "" where they are short enough to see."""
     if max(len(expected), len(got)) < _LONG:
         return ""
-    at = next((i for i, (a, b) in enumerate(zip(expected, got, strict=False)) if a != b), min(len(expected), len(got)))
+    at = alike(expected, got)
     if at == len(expected):
         return f"\n   differs: it goes on after character {at}: {got[at : at + 2 * _AROUND]!r}"
     if at == len(got):

@@ -19,7 +19,7 @@ from pytest_streamrt.events.types import (
     ToolCallStarted,
 )
 from pytest_streamrt.transcript.chain import Chain
-from pytest_streamrt.transcript.explain import where_they_differ
+from pytest_streamrt.transcript.explain import alike, where_they_differ
 from pytest_streamrt.transcript.times import Times, When
 from pytest_streamrt.transcript.values import ANY, agrees, differences, show_value
 
@@ -143,10 +143,20 @@ class Speech(Chain):
             and (matches is None or re.search(matches, said) is not None)
         )
         if not holds:
-            difference = where_they_differ(exact, said) if isinstance(exact, str) else ""
-            self._fail(wanted, f"{what} {said!r}{difference}", run[0])
+            if not isinstance(exact, str):
+                self._fail(wanted, f"{what} {said!r}", run[0])
+            at = self._delta_at(run, alike(exact, said))
+            self._fail(wanted, f"{what} {said!r}{where_they_differ(exact, said)}", at)
         last = self._consume(run)
         return self._timed(wanted, self._told[last], when, last)
+
+    def _delta_at(self, run: list[int], character: int) -> int:
+        """The index of the delta of a run that says that character; that of the last, where the run is over before."""
+        for i in run:
+            character -= len(getattr(self._told[i].event, "text", ""))
+            if character < 0:
+                return i
+        return run[-1]
 
     def _call(self, begin: int) -> tuple[list[int], str | None]:
         """The rest of a tool call that begins there: its deltas, by index, and its arguments; None if it never ended."""

@@ -108,6 +108,7 @@ CASES = {
     "upstream_closed, still open": lambda t: t.expect("openai.responses").upstream_closed(),
     "upstream_closed, unread": lambda t: t.expect("openai.chat").text().failed().upstream_closed(unread_deltas=3),
     "nothing_more": lambda t: planned(t).nothing_more(),
+    "nothing_more, an end left out": lambda t: second(t).text("I go on").nothing_more(),
     "nothing_more, passed over": lambda t: t.expect("planner").inference(1).completed().nothing_more(),
     "inference": lambda t: t.expect("planner").inference(4),
     "at": lambda t: t.expect("planner").reasoning(at=0.2),
@@ -149,6 +150,27 @@ def anyio_backend():
 def test_the_message_of_an_empty_transcript(snapshot):
     with pytest.raises(AssertionError) as caught:
         Transcript().expect("planner")
+
+    assert str(caught.value) == snapshot
+
+
+def test_the_message_of_an_answer_that_was_asked_for_again(snapshot):
+    transcript = Transcript()
+    exchange(transcript, chunks=[], how="failed")
+    exchange(transcript, chunks=encode(script("Hello"), "openai.chat"))
+
+    with pytest.raises(AssertionError) as caught:
+        transcript.expect("openai.chat").text("Hello")
+
+    assert str(caught.value) == snapshot
+
+
+def test_the_message_of_lines_taken_for_text(snapshot):
+    transcript = Transcript()
+    list(transcript.record(iter(['data: {"content": "Hel"}', "data: [DONE]"]), source="browser"))
+
+    with pytest.raises(AssertionError) as caught:
+        transcript.expect("browser").text("Hel")
 
     assert str(caught.value) == snapshot
 
