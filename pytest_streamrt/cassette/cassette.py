@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal, get_args
+from urllib.parse import urlsplit
 
 from pytest_streamrt import wire
 from pytest_streamrt.cassette.config import CassetteConfig, RecordedRequest
@@ -19,7 +20,7 @@ from pytest_streamrt.cassette.format import (
     check_writable,
     save_cassette,
 )
-from pytest_streamrt.cassette.keeping import Failure, altered, asked_of, later, why_not
+from pytest_streamrt.cassette.keeping import Failure, altered, asked_of, later, only_errors, why_not
 from pytest_streamrt.cassette.loading import load_cassette
 from pytest_streamrt.cassette.matching import Asked, show
 from pytest_streamrt.cassette.playback import Playback
@@ -137,6 +138,16 @@ class Cassette:
                 "cassette again: pytest --streamrt-record=rewrite"
             )
         return None
+
+    def doubt(self) -> str | None:
+        """What a failing test is to be told of what it was played, if anything: that there are only errors in it."""
+        error = only_errors(self._old) if self.mode not in ("all", "rewrite") else None
+        if error is None:
+            return None
+        return (
+            f"{self.path} holds nothing but errors: {error}. What failed here is that recording, and not a request of now. "
+            "If it was a mishap, such as a wrong key, or no network, record it again: pytest --streamrt-record=rewrite"
+        )
 
     def handle(self, library: ModuleType, transport: Any, request: Any, forward: Callable[[], Any]) -> Any:
         """Answer a request of a sync client. See `seam.Interceptor`."""
@@ -315,6 +326,8 @@ class Cassette:
                     f"{self.redactor.text(show(differences))}\n"
                     "If the request is right, record it: pytest --streamrt-record=new_episodes"
                 )
+                if len(differences) == 1 and _asks_another_server(closest.url, asked.url):
+                    msg += "\nOnly the server differs: set the base URL (as OPENAI_BASE_URL does) as it was when it was recorded"
             else:
                 msg = (
                     f"the recording {where} was played already, and the same request came again "
@@ -330,6 +343,11 @@ class Cassette:
         if self.mode != "all":
             return False
         return any(self._matcher.matches(known, asked_of(each)) for each in done)
+
+
+def _asks_another_server(recorded: str, now: str) -> bool:
+    one, other = urlsplit(recorded), urlsplit(now)
+    return one.netloc != other.netloc and (one.path, one.query) == (other.path, other.query)
 
 
 def _loaded(path: Path) -> list[Interaction]:

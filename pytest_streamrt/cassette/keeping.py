@@ -11,7 +11,7 @@ from pytest_streamrt.cassette.interaction import Chunks, Interaction
 from pytest_streamrt.cassette.matching import Asked, Matcher
 from pytest_streamrt.errors import CassetteError
 
-__all__ = ["Failure", "altered", "asked_of", "later", "why_not"]
+__all__ = ["Failure", "altered", "asked_of", "later", "only_errors", "why_not"]
 
 Failure = Literal["assertion", "error"]
 """How a test failed that recorded: something it expected was not so, or it could not go on."""
@@ -91,6 +91,13 @@ def why_not(
             f"{_cut(new)} of them closed half-way; there are {len(old)} and {_cut(old)}). Mend the test and record it again"
         )
     return None
+
+
+def only_errors(recorded: Sequence[Interaction]) -> str | None:
+    """What became of the first request, where all that was recorded is errors; else None."""
+    if not recorded or not all(_failed(each) for each in recorded):
+        return None
+    return f"{recorded[0].method} {recorded[0].url} {_ending(recorded[0])}"
 
 
 def _unanswered(recorded: Sequence[Interaction], matcher: Matcher) -> Interaction | None:

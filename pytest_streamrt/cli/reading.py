@@ -82,7 +82,7 @@ def _event(path: Path, number: int, line: bytes) -> Event:
         event: Event = event_adapter().validate_json(line)
     except ValueError as error:
         first = str(error).splitlines()
-        why = " ".join(first[1:3]).strip() if len(first) > 1 else str(error)
+        why = " ".join(first[1:3]).partition(" [type=")[0].strip() if len(first) > 1 else str(error)
         quoted = repr(line[:_SHOWN].decode(errors="replace"))
         raise click.ClickException(
             f"{path} is no cassette (its first line does not say so), and line {number} is no event of a transcript: "

@@ -25,7 +25,13 @@ def describe(name: str, coroutine: Any) -> str:
     innermost = frames[-1]
     if own is None or own is innermost:
         return f"  {name}: {_place(innermost)}"
-    return f"  {name}: {_place(own)}, in {innermost.f_code.co_qualname}"
+    return f"  {name}: {_place(own)}, in {_awaited(frames) or innermost.f_code.co_qualname}"
+
+
+def _awaited(frames: list[FrameType]) -> str:
+    """What one of our own frames says that it waits for, in a local function of the name `_awaits`; else ""."""
+    ours = (frame for frame in frames if str(frame.f_globals.get("__name__", "")).startswith("pytest_streamrt."))
+    return next((str(frame.f_locals["_awaits"]()) for frame in ours if "_awaits" in frame.f_locals), "")
 
 
 def where_called() -> str:

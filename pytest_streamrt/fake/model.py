@@ -105,7 +105,9 @@ class FakeModel:
         script = self._next_script(call)
         if script is None:
             self._asked_beyond += 1
-            lost = InferenceFailure("model", f"FakeModel has no script for call {len(self.calls)}")
+            lost = InferenceFailure(
+                "model", f"FakeModel has no script for call {len(self.calls)}: give it one for each"
+            )
             return self._play([Beat(0, (lost,))])
         beats = beats_of(script)
         laws = laws_of(script)

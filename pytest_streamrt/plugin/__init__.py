@@ -86,12 +86,19 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
     """Run the body as the test asks for, then see whether all that was begun has been finished."""
     from pytest_streamrt.plugin.body import prepared_body
-    from pytest_streamrt.plugin.checks import check_test
+    from pytest_streamrt.plugin.checks import check_test, what_runs_async_tests
 
-    with prepared_body(item):
-        result = yield
-    check_test(item)
-    return result
+    try:
+        with prepared_body(item):
+            result = yield
+    except pytest.fail.Exception as error:
+        advice = what_runs_async_tests(item, error)
+        if advice is None:
+            raise
+    else:
+        check_test(item)
+        return result
+    pytest.fail(advice, pytrace=False)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

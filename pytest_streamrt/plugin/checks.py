@@ -8,9 +8,10 @@ import pytest
 
 from pytest_streamrt.plugin.state import TestState, state_of
 
-__all__ = ["add_sections", "check_test"]
+__all__ = ["add_sections", "check_test", "what_runs_async_tests"]
 
 _SECTION: Final = "streamrt transcript"
+_DOUBT: Final = "streamrt cassette"
 _MISSES: Final = "streamrt requests without a recording"
 _UNANSWERED: Final = "streamrt requests without a script"
 
@@ -31,8 +32,20 @@ def check_test(item: pytest.Item) -> None:
         pytest.fail(problem, pytrace=False)
 
 
+def what_runs_async_tests(item: pytest.Item, error: BaseException) -> str | None:
+    """What to say where nothing runs an async test of ours: pytest's own advice is to install what is installed."""
+    if "async def functions are not natively supported" not in str(error) or not state_of(item).used:
+        return None
+    return (
+        "this test is async, and nothing runs it. Mark it: @pytest.mark.anyio, whose runner comes with this plugin; or "
+        "@pytest.mark.asyncio, where pytest-asyncio is installed; or the whole file: pytestmark = pytest.mark.anyio"
+    )
+
+
 def add_sections(item: pytest.Item, report: pytest.TestReport) -> None:
     """Put the transcript into the report of a failing test, where there is one, and the requests that were missed.
+
+    What is to be doubted of its cassette is there, too.
 
     They go into what the report says of the failure, and not to the sections of captured output: so they are in JUnit XML,
     in what pytest-xdist sends, and shown under ``--show-capture=no``, too.
@@ -41,6 +54,8 @@ def add_sections(item: pytest.Item, report: pytest.TestReport) -> None:
     for title, source in ((_MISSES, state.cassette), (_UNANSWERED, state.provider)):
         if source is not None and source.misses and source.misses[0] not in str(report.longrepr):
             _add(report, title, "\n\n".join(source.misses))
+    if state.cassette is not None and (doubt := state.cassette.doubt()) is not None:
+        _add(report, _DOUBT, doubt)
     if state.transcript_made is None or f" {_SECTION} -" in str(report.longrepr):
         return
     from pytest_streamrt.report import failure_section

@@ -128,4 +128,5 @@ class _ScriptDoor:
         return "<pytest_streamrt.script>"
 
 
+_ScriptDoor.__call__.__qualname__ = "script"  # as Python names it, where an argument is unknown
 script = _ScriptDoor()

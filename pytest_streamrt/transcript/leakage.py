@@ -86,6 +86,7 @@ def check_leaks(
     allow_empty: bool,
 ) -> list[Leak]:
     """Look for hidden texts in visible ones; see `Transcript.assert_no_leak`."""
+    __tracebackhide__ = True
     if isinstance(min_quote, bool) or not isinstance(min_quote, int) or min_quote < 1:
         msg = f"min_quote is a number of characters, at least 1, not {min_quote!r}"
         raise ValueError(msg)
@@ -192,6 +193,7 @@ def _clean(text: str, start: int, end: int, masks: Sequence[tuple[int, int, str]
 def _visible(
     logged: Sequence[tuple[object, Event]], sources: Sequence[str], visible: str | Iterable[str]
 ) -> list[Shown]:
+    __tracebackhide__ = True
     if isinstance(visible, str):
         if visible not in sources and (any(map(str.isspace, visible)) or not sources):
             return [Shown(None, "text", visible)]
@@ -238,6 +240,7 @@ def _wanted(
 
 def _refuse_emptiness(wanted: _Wanted, shown: Sequence[Shown], search: _Search) -> None:
     """Fail a check that could find nothing, whatever happened."""
+    __tracebackhide__ = True
     why = _emptiness(wanted, shown, search)
     if why:
         msg = f"this check could not fail: {why}. If that is as it should be: allow_empty=True"

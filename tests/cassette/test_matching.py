@@ -155,3 +155,11 @@ def _same(one, other):
     if isinstance(one, list) and isinstance(other, list):
         return len(one) == len(other) and all(map(_same, one, other))
     return type(one) is type(other) and one == other
+
+
+def test_a_miss_at_another_server_says_what_to_set(path):
+    moved = miss(path, url=URL.replace("api.example", "127.0.0.1:8000"))
+
+    assert "Only the server differs: set the base URL" in moved
+    assert "Only the server" not in miss(path, url=f"{URL}/more")
+    assert "Only the server" not in miss(path, changed(model="n"), url=URL.replace("api.example", "127.0.0.1:8000"))

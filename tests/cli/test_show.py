@@ -114,6 +114,7 @@ def test_a_file_that_is_neither_is_said_without_a_traceback(content, says, run, 
         assert result.exit_code == 1
         assert result.stderr.startswith("Error: ")
         assert says in result.stderr
+        assert "pydantic" not in result.stderr
 
 
 def test_wrong_use_exits_with_2(run, tmp_path):

@@ -9,7 +9,7 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from pytest_streamrt import VirtualTimeStuck, virtual_time
+from pytest_streamrt import FakeModel, ModelContext, VirtualTimeStuck, script, virtual_time
 from pytest_streamrt.clock import ClockOptions, VirtualClock
 
 pytestmark = pytest.mark.anyio
@@ -163,3 +163,11 @@ async def test_swallowing_the_cancellation_does_not_help():
         contextlib.suppress(BaseException),  # what careless code does
     ):
         await anyio.Event().wait()
+
+
+async def test_a_wait_for_more_deltas_than_there_are_says_so():
+    model = FakeModel(script("a", "b"))
+    with pytest.raises(VirtualTimeStuck, match=r"in emitted\(3\), with 2 deltas out"), virtual_time():
+        async for _ in model.stream(ModelContext(), ()):
+            pass
+        await model.emitted(3)

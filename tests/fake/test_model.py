@@ -188,3 +188,8 @@ async def test_an_abort_at_every_point_keeps_what_was_said_by_then(n, environmen
         sum(event.type in ("reasoning.delta", "text.delta", "tool_call.delta") for event in transcript.of("agent")) == n
     )
     assert transcript.of("agent")[-1].time == pytest.approx(n * 0.1)
+
+
+def test_an_unknown_argument_is_refused_by_the_name_that_the_user_wrote():
+    with pytest.raises(TypeError, match=r"^script\(\) got an unexpected keyword argument 'evry'"):
+        script("a", evry=1)

@@ -60,3 +60,44 @@ def test_it_shows_its_marbles_and_its_last_events(project, arguments):
         failures = [each.text for each in ET.parse(project.path / "report.xml").iter("failure")]
         assert sum("streamrt transcript" in each for each in failures) == 3
         assert any("agent  a   0.500000000  text.delta 'Hel'" in each for each in failures)
+
+
+def test_an_async_test_that_nothing_runs_is_told_what_would(project):
+    project.write("""
+        import pytest
+
+        @pytest.mark.virtual_time
+        async def test_without_a_runner():
+            pass
+
+        async def test_that_is_none_of_ours():
+            pass
+    """)
+
+    result = project.run()
+
+    result.assert_outcomes(failed=2)
+    result.stdout.fnmatch_lines(["this test is async, and nothing runs it. Mark it: @pytest.mark.anyio*"])
+    assert result.stdout.str().count("You need to install a suitable plugin") == 1  # of the test that is none of ours
+
+
+def test_a_cassette_of_nothing_but_errors_is_doubted_where_its_test_fails(project):
+    project.write("""
+        import httpx2
+        import pytest
+
+        @pytest.mark.streamrt
+        def test_ask():
+            httpx2.get("http://127.0.0.1:9/v1/models")
+    """)
+    project.record()
+
+    result = project.run()
+
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(
+        [
+            "*- streamrt cassette -*",
+            "*test_ask.jsonl holds nothing but errors: GET http://127.0.0.1:9/v1/models failed (ConnectError). *=rewrite",
+        ]
+    )
