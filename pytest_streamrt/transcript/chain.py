@@ -228,7 +228,8 @@ class Chain:
                 )
         took = ns - self._previous_ns
         if wanted.within is not None and took > wanted.within:
-            self._fail(f"{what} within {_s(wanted.within)} s of the step before", f"it {_s(took)} s after that", i)
+            since = "the step before" if self._moment is not None else "the start"
+            self._fail(f"{what} within {_s(wanted.within)} s of {since}", f"it {_s(took)} s after that", i)
         self._previous_ns = max(ns, self._previous_ns)
         self._moment = each.event
         self._described = ""
@@ -295,7 +296,7 @@ class Chain:
     def _refuse(self, error: Exception) -> NoReturn:
         __tracebackhide__ = True
         self.finished = True
-        raise error
+        raise error.with_traceback(None)  # where in here it was found out is nobody's business
 
 
 def _of_another_choice(event: Event, choice: int | None) -> bool:

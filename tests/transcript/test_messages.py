@@ -114,6 +114,7 @@ CASES = {
     "at": lambda t: t.expect("planner").reasoning(at=0.2),
     "after": lambda t: second(t).text(after=0.2),
     "within": lambda t: second(t).text().aborted(within=0.01),
+    "within, of the first step": lambda t: second(t).text(within=0.01),
     "describe": lambda t: second(t).describe("the user has left").reasoning(),
     "source": lambda t: t.expect("planer"),
     "since": lambda t: t.expect("planner", since="lunch"),
@@ -152,6 +153,18 @@ def test_the_message_of_an_empty_transcript(snapshot):
         Transcript().expect("planner")
 
     assert str(caught.value) == snapshot
+
+
+def test_a_time_that_is_none_is_refused_without_a_traceback_of_ours():
+    transcript = Transcript()
+    exchange(transcript, chunks=encode(script("Hello"), "openai.chat"))
+
+    with pytest.raises(TypeError, match="a time is a number of seconds") as caught:
+        transcript.expect("openai.chat").text(at="2")
+
+    assert [each.name for each in caught.traceback.filter(caught)] == [
+        "test_a_time_that_is_none_is_refused_without_a_traceback_of_ours"
+    ]
 
 
 def test_the_message_of_an_answer_that_was_asked_for_again(snapshot):
