@@ -35,6 +35,7 @@ from pytest_streamrt.errors import ClockError
 __all__ = ["drive_asyncio"]
 
 _POLL_EVERY: Final = 64  # with no socket in use, only every so many busy iterations look at the self-pipe
+_PRUNE: Final = 1_000  # moments asked for that are kept before those that have passed are swept out
 _LAST_CHANCE: Final = 0.5  # real seconds for a socket that owes nothing, when it alone could bring the test on
 
 
@@ -64,6 +65,9 @@ class _AsyncioDriver:
         self._clock = clock
         self._began = clock.ns
         self._order = itertools.count()
+        self._asked: dict[
+            int, float
+        ] = {}  # by nanosecond: the latest moment within half of one that a timer was asked for
         self._turns: deque[asyncio.Future[None]] = deque()
         self._settlers: deque[asyncio.Future[None]] = deque()
         self._real_select: Callable[[float | None], list[Any]] = loop._selector.select
@@ -79,19 +83,31 @@ class _AsyncioDriver:
     # What the loop is given instead of its own methods.
 
     def time(self) -> float:
-        return (self._clock.ns - self._began) / NS
+        ns = self._clock.ns - self._began
+        # Whoever compares it with the moment they asked for (anyio's scopes do) must find that come when it has.
+        return self._asked.get(ns, ns / NS) if self._asked else ns / NS
 
     def call_later(self, delay: float | None, callback: Any, *args: Any, context: Any = None) -> asyncio.TimerHandle:
         if delay is None:
             msg = "delay must not be None"
             raise TypeError(msg)
-        return self._set_timer(self._clock.ns - self._began + delay * NS, callback, args, context)
+        now = self._clock.ns - self._began
+        ns = now + delay * NS
+        return self._set_timer(max(ns, now + 1) if delay > 0 else ns, callback, args, context)
 
     def call_at(self, when: float | None, callback: Any, *args: Any, context: Any = None) -> asyncio.TimerHandle:
         if when is None:
             msg = "when cannot be None"
             raise TypeError(msg)
-        return self._set_timer(when * NS, callback, args, context)
+        ns = when * NS
+        if ns == math.inf:
+            return self._set_timer(ns, callback, args, context)
+        now, due = self._clock.ns - self._began, round(ns)
+        if due <= now and when > self.time():
+            due = now + 1  # less than half a nanosecond ahead is ahead
+        elif when > due / NS:
+            self._note_asked(due, when)
+        return self._set_timer(due, callback, args, context)
 
     def run_in_executor(self, executor: Any, func: Any, *args: Any) -> asyncio.Future[Any]:
         if executor is None or isinstance(executor, ThreadPoolExecutor):  # another process has its own time
@@ -269,6 +285,13 @@ class _AsyncioDriver:
             self.sockets.were_quiet()
             clock.racy_jumps += 1
         return events
+
+    def _note_asked(self, ns: int, when: float) -> None:
+        """A timer was asked for a little after that nanosecond, in which it will fall due."""
+        self._asked[ns] = max(when, self._asked.get(ns, when))
+        if len(self._asked) > _PRUNE:
+            now = self._clock.ns - self._began
+            self._asked = {due: asked for due, asked in self._asked.items() if due >= now}
 
     def _set_timer(self, ns: float, callback: Any, args: Any, context: Any) -> asyncio.TimerHandle:
         loop = self._loop

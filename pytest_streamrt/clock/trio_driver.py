@@ -52,32 +52,37 @@ class _FairDeadlines:
     """Deadlines in whole nanoseconds, those of the same one in the order in which they were set.
 
     Stands in for trio's own, which compares floats (3 * 0.05 is a little more than 0.15), and breaks ties by memory
-    address. A scope may change its deadline, so an entry counts only while it is still its scope's own.
+    address. A scope may change its deadline, so an entry counts only while it is still its scope's own. A deadline that is
+    less than half a nanosecond ahead is ahead: it falls due in the next one.
     """
 
-    def __init__(self, old: Any = None) -> None:
-        self._heap: list[tuple[int, int, Any]] = []
+    def __init__(self, now: Callable[[], int], old: Any) -> None:
+        self._now = now
+        self._heap: list[tuple[int, int, float, Any]] = []  # the nanosecond, the order, the deadline as set, its scope
         self._order = itertools.count()
         self._active = 0
-        if old is not None:
-            for deadline, scope in _live_deadlines(old):
-                self.add(deadline, scope)
+        for deadline, scope in _live_deadlines(old):
+            self.add(deadline, scope)
 
     def add(self, deadline: float, cancel_scope: Any) -> None:
-        heapq.heappush(self._heap, (round(deadline * NS), next(self._order), cancel_scope))
+        now = self._now()
+        ns = round(deadline * NS) if deadline > 0 else min(now, 0)  # "long ago" may be minus infinity
+        if ns <= now and deadline > now / NS:
+            ns = now + 1
+        heapq.heappush(self._heap, (ns, next(self._order), deadline, cancel_scope))
         self._active += 1
 
     def remove(self, deadline: float, cancel_scope: Any) -> None:
         del deadline, cancel_scope  # the entry has gone stale
         self._active -= 1
         if len(self._heap) > 2 * self._active + _PRUNE:
-            kept = {id(scope): entry for entry in self._heap if self._counts(entry[0], scope := entry[2])}
+            kept = {id(scope): entry for entry in self._heap if self._counts(entry[2], scope := entry[3])}
             self._heap = sorted(kept.values(), key=lambda entry: entry[:2])
 
     def next_deadline(self) -> float:
         while self._heap:
-            ns, _, scope = self._heap[0]
-            if self._counts(ns, scope):
+            ns, _, deadline, scope = self._heap[0]
+            if self._counts(deadline, scope):
                 return ns / NS
             heapq.heappop(self._heap)
         return math.inf
@@ -86,19 +91,18 @@ class _FairDeadlines:
         ns_now = round(now * NS)
         expired = False
         while self._heap and self._heap[0][0] <= ns_now:
-            ns, _, scope = heapq.heappop(self._heap)
-            if self._counts(ns, scope):
+            _, _, deadline, scope = heapq.heappop(self._heap)
+            if self._counts(deadline, scope):
                 expired = True
                 scope._cancel(_run.CancelReason(source="deadline"))
         return expired
 
     def __iter__(self) -> Iterator[tuple[float, Any]]:
-        return ((scope._registered_deadline, scope) for ns, _, scope in self._heap if self._counts(ns, scope))
+        return ((deadline, scope) for _, _, deadline, scope in self._heap if self._counts(deadline, scope))
 
     @staticmethod
-    def _counts(ns: int, scope: Any) -> bool:
-        deadline = scope._registered_deadline
-        return bool(deadline != math.inf and round(deadline * NS) == ns)
+    def _counts(deadline: float, scope: Any) -> bool:
+        return bool(deadline != math.inf and scope._registered_deadline == deadline)
 
 
 def _live_deadlines(stock: Any) -> list[tuple[float, Any]]:
@@ -131,7 +135,11 @@ class _TrioDriver(trio.abc.Clock, trio.abc.Instrument):
         pass
 
     def current_time(self) -> float:
-        return (self._clock.ns - self._began) / NS
+        return self.now() / NS
+
+    def now(self) -> int:
+        """Nanoseconds since the clock was switched on: trio's own time."""
+        return self._clock.ns - self._began
 
     def before_task_step(self, task: trio.lowlevel.Task) -> None:
         del task
@@ -287,7 +295,7 @@ def drive_trio(clock: VirtualClock, cancel_body: Callable[[], None]) -> Iterator
     runner: Any = _run.GLOBAL_RUN_CONTEXT.runner
     driver = _TrioDriver(clock, runner)
     real_clock = runner.clock
-    deadlines = _FairDeadlines(runner.deadlines)
+    deadlines = _FairDeadlines(driver.now, runner.deadlines)
     runner.clock, runner.deadlines = driver, deadlines
     _calling[runner] = driver.threads
     trio.lowlevel.add_instrument(driver)

@@ -20,6 +20,7 @@ PEERS = {"pytest-recording": "pytest_recording.plugin", "respx": "respx.plugin",
 def start(*plugins: str) -> float:
     """Milliseconds of processor time of a run of pytest with those plugins, and no others, on nothing."""
     environment = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # users compile each module once, not in every run
     options = [option for plugin in plugins for option in ("-p", plugin)]
     with tempfile.TemporaryDirectory() as folder:
         command = [

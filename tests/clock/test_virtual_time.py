@@ -46,6 +46,54 @@ async def test_a_timeout_ends_at_its_moment():
         assert clock.ns == 2_500_000_000
 
 
+# 0.1 + 0.2 is a little more than 0.3, and 1 / 10007 no whole number of nanoseconds: anyio compares such floats with the time.
+AWKWARD = [(0.1, 0.2, 300_000_000), (0, 1 / 10_007, 99_930), (0.7, 0.0614, 761_400_000), (0.1, 1e-10, 100_000_001)]
+
+
+@pytest.mark.parametrize(("before", "delay", "ends"), AWKWARD)
+async def test_a_delay_of_any_length_ends_at_its_nanosecond(before, delay, ends):
+    with virtual_time() as clock:
+        await anyio.sleep(before)
+        with anyio.move_on_after(delay):
+            await anyio.sleep_forever()
+
+        assert clock.ns == ends
+
+
+@given(steps=st.lists(st.floats(0, 3, allow_subnormal=False), min_size=1, max_size=6))
+async def test_timeouts_one_after_the_other_end_at_their_nanoseconds(steps):
+    with virtual_time() as clock:
+        for step in steps:
+            asked = anyio.current_time() + step
+            with anyio.move_on_at(asked):
+                await anyio.sleep_forever()
+
+            assert abs(clock.now - asked) < 1.5e-9
+            assert anyio.current_time() >= asked or round(asked * 1e9) == clock.ns
+
+
+@given(start=st.floats(0, 5), delay=st.floats(0, 5))
+async def test_who_sleeps_until_a_moment_wakes_in_it(start, delay):
+    with virtual_time(max_events=100) as clock:
+        await anyio.sleep(start)
+        moment = anyio.current_time() + delay
+        while anyio.current_time() < moment:
+            await anyio.sleep(moment - anyio.current_time())
+
+        assert abs(clock.now - moment) < 1.5e-9
+
+
+@pytest.mark.parametrize("moment", [-math.inf, -1, 0])
+async def test_a_deadline_in_the_past_is_due_at_once(moment):
+    with virtual_time() as clock:
+        await anyio.sleep(1)
+        with anyio.move_on_at(moment) as scope:
+            await anyio.sleep_forever()
+
+        assert scope.cancelled_caught
+        assert clock.ns == 1_000_000_000
+
+
 async def test_what_ends_before_its_timeout_is_not_delayed_by_it():
     with virtual_time() as clock:
         with anyio.fail_after(60):
