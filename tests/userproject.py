@@ -16,6 +16,7 @@ filterwarnings = error
 def project(pytester, monkeypatch):
     """Write test files with ``project.write(…)``, and run them with ``project.run(…)``."""
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    monkeypatch.delenv("CI", raising=False)  # where it is set, pytest's summary says everything once more
     pytester.makefile(".ini", pytest=INI)
     return Project(pytester, monkeypatch)
 

@@ -182,7 +182,7 @@ async def test_times_are_exact_in_nanoseconds():
         ({"at": 0.1}, "text at t=0.1 s", "it at t=0.2 s"),
         ({"at": 0.200000001}, "text at t=0.200000001 s", "it at t=0.2 s"),
         ({"after": 0.1}, "text 0.1 s after the inference started", "it after 0.2 s"),
-        ({"within": 0.199999999}, "text within 0.199999999 s of the step before", "it 0.2 s after that"),
+        ({"within": 0.199999999}, "text within 0.199999999 s of the start", "it 0.2 s after that"),
     ],
 )
 async def test_another_time_is_refused_and_shown(times, expected, got):
