@@ -29,17 +29,6 @@ __all__ = ["MessagesEncoder"]
 _REASONS: Final = {"length": "max_tokens", "content_filter": "refusal", "stop": "end_turn", "tool_calls": "tool_use"}
 
 # The names of HTTP errors, from Anthropic's API reference ("Errors").
-_ERRORS: Final = {
-    400: "invalid_request_error",
-    401: "authentication_error",
-    402: "billing_error",
-    403: "permission_error",
-    404: "not_found_error",
-    413: "request_too_large",
-    429: "rate_limit_error",
-    504: "timeout_error",
-    529: "overloaded_error",
-}
 
 
 class MessagesEncoder:
@@ -102,11 +91,6 @@ class MessagesEncoder:
     def body(self) -> dict[str, Any]:
         end = {"stop_reason": self._stop_reason(), "stop_details": self._stop_details()}
         return {**self._message(self._counts()), "content": [_whole(block) for block in self._content], **end}
-
-    def error_body(self, part: ErrorPart) -> dict[str, Any]:
-        kind = _ERRORS.get(part.code, "api_error") if isinstance(part.code, int) else part.code
-        error = {"type": kind, "message": part.message}
-        return {"type": "error", "error": error, "request_id": "req_scripted"}
 
     def _speak(self, kind: str, piece: str, empty: Mapping[str, Any]) -> Iterator[bytes]:
         if self._open is None or self._content[self._open]["type"] != kind:

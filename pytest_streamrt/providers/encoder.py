@@ -37,10 +37,6 @@ class Encoder(Protocol):
         """The answer as JSON, where it is not streamed: what has been said by then, as complete."""
         ...
 
-    def error_body(self, part: ErrorPart) -> dict[str, Any]:
-        """The JSON by which the provider explains an HTTP error; the part's code is the status."""
-        ...
-
 
 def encode_script(script: Script, encoder: Encoder) -> list[bytes]:
     """Write a script as the provider would send it: the frames of one stream, in order, each a chunk.

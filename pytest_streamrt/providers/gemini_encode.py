@@ -10,6 +10,7 @@ from pytest_streamrt.errors import ScriptError
 from pytest_streamrt.providers.encoder import compact
 from pytest_streamrt.providers.gemini_generate import GEMINI_NAME
 from pytest_streamrt.providers.quirks import Quirks
+from pytest_streamrt.providers.refusals import GOOGLE_ERRORS
 from pytest_streamrt.script.build import Script, Step
 from pytest_streamrt.script.kinds import (
     CitationPart,
@@ -26,16 +27,6 @@ from pytest_streamrt.wire.sse import encode_event
 __all__ = ["GenerateEncoder"]
 
 _REASONS: Final = {"length": "MAX_TOKENS", "content_filter": "SAFETY", "stop": "STOP", "tool_calls": "STOP"}
-_ERRORS: Final = {
-    400: "INVALID_ARGUMENT",
-    401: "UNAUTHENTICATED",
-    403: "PERMISSION_DENIED",
-    404: "NOT_FOUND",
-    429: "RESOURCE_EXHAUSTED",
-    500: "INTERNAL",
-    503: "UNAVAILABLE",
-    504: "DEADLINE_EXCEEDED",
-}
 
 
 class _Candidate:
@@ -107,7 +98,7 @@ class GenerateEncoder:
             self._usage = part
 
     def error(self, part: ErrorPart) -> list[bytes]:
-        status = next((number for number, name in _ERRORS.items() if name == part.code), 500)
+        status = next((number for number, name in GOOGLE_ERRORS.items() if name == part.code), 500)
         return self._closed([self._frame({"error": {"code": status, "message": part.message, "status": part.code}})])
 
     def end(self) -> list[bytes]:
@@ -131,11 +122,6 @@ class GenerateEncoder:
             for at, candidate in sorted(self._candidates.items())
         ]
         return {"candidates": candidates, **self._counts(), **self._head()}
-
-    def error_body(self, part: ErrorPart) -> dict[str, Any]:
-        status = part.code if isinstance(part.code, int) else 500
-        name = part.code if isinstance(part.code, str) else _ERRORS.get(part.code, "UNKNOWN")
-        return {"error": {"code": status, "message": part.message, "status": name}}
 
     def _candidate(self, at: int) -> _Candidate:
         return self._candidates.setdefault(at, _Candidate())

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from pytest_streamrt.providers.encoder import comment, frame, obfuscation
-from pytest_streamrt.providers.openai_items import openai_error
 from pytest_streamrt.providers.quirks import Quirks
 from pytest_streamrt.script.build import Script, Step
 from pytest_streamrt.script.kinds import (
@@ -126,9 +125,6 @@ class ChatEncoder:
         ]
         usage = {"usage": self._count()} if self._usage is not None else {}
         return {**self._head(), "object": "chat.completion", "choices": choices, **usage}
-
-    def error_body(self, part: ErrorPart) -> dict[str, Any]:
-        return openai_error(part)
 
     def _choice(self, at: int) -> Iterator[bytes]:
         """Begin a choice, if it has not begun."""

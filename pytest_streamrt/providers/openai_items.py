@@ -19,9 +19,8 @@ from pytest_streamrt.events.types import (
     ToolCallStarted,
 )
 from pytest_streamrt.providers.fields import objects, text
-from pytest_streamrt.script.parts import ErrorPart
 
-__all__ = ["PROGRESS", "RESPONSES_NAME", "citation", "item_of", "openai_error", "same_item", "untold", "whole_item"]
+__all__ = ["PROGRESS", "RESPONSES_NAME", "citation", "item_of", "same_item", "untold", "whole_item"]
 
 RESPONSES_NAME: Final = "openai.responses"
 
@@ -118,13 +117,3 @@ def whole_item(raw: Mapping[str, Any]) -> Iterator[Event]:
 def citation(note: Mapping[str, Any]) -> Citation:
     """An annotation of a text as an event."""
     return Citation(text(note, "url") or None, text(note, "title") or None, note)
-
-
-def openai_error(part: ErrorPart) -> dict[str, Any]:
-    """The body of an HTTP error, as both of OpenAI's APIs write it."""
-    kinds = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_exceeded"}
-    code = part.code if isinstance(part.code, str) else None
-    kind = "invalid_request_error"
-    if isinstance(part.code, int):
-        kind = kinds.get(part.code, "server_error" if part.code >= 500 else kind)
-    return {"error": {"message": part.message, "type": kind, "param": None, "code": code}}

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from pytest_streamrt.providers.encoder import comment, frame, obfuscation, refuse_choices
-from pytest_streamrt.providers.openai_items import PROGRESS, RESPONSES_NAME, openai_error
+from pytest_streamrt.providers.openai_items import PROGRESS, RESPONSES_NAME
 from pytest_streamrt.providers.quirks import Quirks
 from pytest_streamrt.script.build import Script, Step
 from pytest_streamrt.script.kinds import (
@@ -101,9 +101,6 @@ class ResponsesEncoder:
 
     def body(self) -> dict[str, Any]:
         return self._response("completed" if self._incomplete is None else "incomplete")
-
-    def error_body(self, part: ErrorPart) -> dict[str, Any]:
-        return openai_error(part)
 
     def _call(self, step: Step, part: ToolCallPart, piece: str) -> Iterator[bytes]:
         if step.first:

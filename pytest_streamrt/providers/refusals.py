@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Final
 
-__all__ = ["error_body"]
+__all__ = ["GOOGLE_ERRORS", "error_body"]
 
 # https://docs.claude.com/en/api/errors
 _ANTHROPIC: Final[Mapping[int, str]] = {
@@ -20,7 +20,7 @@ _ANTHROPIC: Final[Mapping[int, str]] = {
 }
 
 # https://cloud.google.com/apis/design/errors
-_GOOGLE: Final[Mapping[int, str]] = {
+GOOGLE_ERRORS: Final[Mapping[int, str]] = {
     400: "INVALID_ARGUMENT",
     401: "UNAUTHENTICATED",
     403: "PERMISSION_DENIED",
@@ -53,7 +53,7 @@ def error_body(status: int, message: str, dialect: str, code: str | None = None)
         kind = code or _ANTHROPIC.get(status) or ("api_error" if status >= 500 else "invalid_request_error")
         error = {"type": "error", "error": {"type": kind, "message": message}, "request_id": "req_scripted"}
     elif dialect.startswith("gemini."):
-        error = {"error": {"code": status, "message": message, "status": code or _GOOGLE.get(status, "UNKNOWN")}}
+        error = {"error": {"code": status, "message": message, "status": code or GOOGLE_ERRORS.get(status, "UNKNOWN")}}
     else:
         kind, usual = _OPENAI.get(status, ("server_error" if status >= 500 else "invalid_request_error", None))
         error = {"error": {"message": message, "type": kind, "param": None, "code": code or usual}}
