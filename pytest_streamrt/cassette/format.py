@@ -15,17 +15,15 @@ why: one of "complete", "client", "disconnected", "timeout", "failed", the last 
 from __future__ import annotations
 
 import base64
-import contextlib
 import json
 import os
-import sys
 from collections.abc import Iterable, Iterator, Mapping
-from glob import escape
 from json.encoder import encode_basestring
 from pathlib import Path
 from typing import Any, Final
 
 from pytest_streamrt.cassette.interaction import Headers, Interaction, RecordedChunk
+from pytest_streamrt.cassette.replacing import replace_file
 from pytest_streamrt.errors import CassetteError
 
 __all__ = [
@@ -76,46 +74,12 @@ def save_cassette(path: Path, lines: Iterable[bytes]) -> None:
     Raises:
         CassetteError: it cannot be written.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        _clear_up(path)
-        with temporary.open("wb") as file:
-            for line in dump_cassette(lines):
-                file.write(line)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except BaseException as error:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
-        if isinstance(error, OSError):
-            msg = (
-                f"the cassette {path} cannot be written: {error.strerror or error}. What was there before is untouched"
-            )
-            raise CassetteError(msg) from None
-        raise
-
-
-def _clear_up(path: Path) -> None:
-    """Remove what processes that were killed while they wrote this cassette have left."""
-    for left in path.parent.glob(f".{escape(path.name)}.*.tmp"):
-        pid = left.name.split(".")[-2]
-        if pid.isdigit() and not _is_alive(int(pid)):
-            with contextlib.suppress(OSError):
-                left.unlink()
-
-
-def _is_alive(pid: int) -> bool:
-    if sys.platform == "win32":  # where to ask is to kill
-        return True
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        return True
-    return True
+        replace_file(path, dump_cassette(lines))
+    except OSError as error:
+        msg = f"the cassette {path} cannot be written: {error.strerror or error}. What was there before is untouched"
+        raise CassetteError(msg) from None
 
 
 def dump_cassette(lines: Iterable[bytes]) -> Iterator[bytes]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -24,6 +22,7 @@ def command(paths: tuple[Path, ...], *, personal: bool, dry_run: bool, **filters
     PATHS are as for lint, and so is what counts as a secret. A placeholder takes its place; in a stream it is as long as the secret was,
     so that cuts and times stay, and lines in which nothing was found are not touched. Each file is replaced whole or not at all.
     """
+    from pytest_streamrt.cassette.replacing import replace_file
     from pytest_streamrt.cli.reading import visible
 
     done = failed = 0
@@ -36,7 +35,8 @@ def command(paths: tuple[Path, ...], *, personal: bool, dry_run: bool, **filters
             continue
         try:
             if not dry_run:
-                _replace(path, outcome.data)
+                there = path.resolve()  # of a link, what it leads to
+                replace_file(there, [outcome.data], mode=there.stat().st_mode)
         except OSError as error:
             failed += 1
             click.echo(f"{path} cannot be written: {error.strerror or error}. It is as it was", err=True)
@@ -49,20 +49,3 @@ def command(paths: tuple[Path, ...], *, personal: bool, dry_run: bool, **filters
         click.echo("nothing to take out")
     if failed:
         raise SystemExit(1)
-
-
-def _replace(path: Path, data: bytes) -> None:
-    """Replace a file whole: until then it is as it was."""
-    path = path.resolve()  # of a link, what it leads to
-    mode = path.stat().st_mode
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:100]}.", suffix=".tmp")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).chmod(mode)
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise

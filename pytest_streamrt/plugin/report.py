@@ -152,10 +152,7 @@ def _check_writable(folder: Path) -> None:
 
 def _write(path: Path, text: str) -> None:
     """Write it, whole or not at all."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    from pytest_streamrt.cassette.replacing import replace_file
+
     path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    replace_file(path, [text.encode()], sync=False)
