@@ -129,7 +129,7 @@ class _AsyncioDriver:
         events = self._ask(0)
         if events:
             return events
-        if clock.held or self.threads.busy:
+        if self._work_outside():
             return self._wait("a worker thread, or what holds the clock,")
         if self.threads.outside_at_work:
             return self._wait_for_outside()
@@ -227,9 +227,13 @@ class _AsyncioDriver:
             sockets.spoke(events)
         return events
 
+    def _work_outside(self) -> bool:
+        """Whether a worker thread, or what holds the clock, is at work."""
+        return self._clock.held or self.threads.busy
+
     def _outside_at_work(self) -> bool:
         """Whether something will report back that is not of this loop."""
-        return self._clock.held or self._clock.is_live or self.threads.busy
+        return self._clock.is_live or self._work_outside()
 
     def _wait(self, what: str) -> list[Any]:
         """Wait in real time for something from outside."""

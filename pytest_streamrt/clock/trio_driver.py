@@ -167,7 +167,7 @@ class _TrioDriver(trio.abc.Clock, trio.abc.Instrument):
         sockets = io.tasks_waiting_read + io.tasks_waiting_write - _OWN_READERS
         if (sockets > 0 or clock.held or clock.is_live) and self._look("io"):
             return 0  # whatever has arrived by now comes first
-        if clock.held or trio.testing.active_thread_count() > self.threads.asleep:
+        if self._work_outside():
             return self._wait("a worker thread, or what holds the clock,")
         if self.threads.outside_at_work:
             if self._look("outside") or not self.threads.outside_blocked:
@@ -224,8 +224,11 @@ class _TrioDriver(trio.abc.Clock, trio.abc.Instrument):
 
     def _outside_at_work(self) -> bool:
         """Whether something will report back that is not of this run."""
-        clock = self._clock
-        return clock.held or clock.is_live or trio.testing.active_thread_count() > self.threads.asleep
+        return self._clock.is_live or self._work_outside()
+
+    def _work_outside(self) -> bool:
+        """Whether a worker thread, or what holds the clock, is at work."""
+        return self._clock.held or trio.testing.active_thread_count() > self.threads.asleep
 
     def _look(self, what: str) -> bool:
         """Whether this is the first look for that since a task last ran."""

@@ -61,7 +61,8 @@ _Piece = tuple[str, Hashable, str]
 
 def shown_by(source: str, logged: Sequence[tuple[object, Event]]) -> list[Shown]:
     """Everything that a source showed. Items count where their text did not come in deltas."""
-    pieces: dict[Hashable, tuple[str, list[tuple[str, Event]]]] = {}
+    pieces: dict[tuple[Hashable, str, Hashable], list[tuple[str, Event]]] = {}
+    written: dict[tuple[Hashable, str], list[str]] = {}
     items: list[tuple[Hashable, str, str, Event]] = []
     for origin, event in logged:
         if event.source != source:
@@ -72,14 +73,13 @@ def shown_by(source: str, logged: Sequence[tuple[object, Event]]) -> list[Shown]
             continue
         for lane, key, text in _pieces(event):
             if text:
-                pieces.setdefault((story, lane, key), (lane, []))[1].append((text, event))
-    whole = {key: _join(source, lane, said) for key, (lane, said) in pieces.items()}
-    written: dict[Hashable, str] = {}
-    for (story, lane, _), shown in whole.items():  # type: ignore[misc]
-        written[story, lane] = written.get((story, lane), "") + shown.text
-    result = list(whole.values())
+                pieces.setdefault((story, lane, key), []).append((text, event))
+    result = []
+    for (story, lane, _), said in pieces.items():
+        result.append(_join(source, lane, said))
+        written.setdefault((story, lane), []).append(result[-1].text)
     for story, lane, text, event in items:
-        if text and text not in written.get((story, lane), ""):
+        if text and not any(text in each for each in written.get((story, lane), ())):
             result.append(_join(source, lane, [(text, event)]))
     return [*result, *_unescaped(result)]
 

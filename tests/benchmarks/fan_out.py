@@ -78,6 +78,6 @@ def rows() -> Iterable[Row]:
                 f"an event to {k} participant{'s' if k > 1 else ''}{what}",
                 "anyio memory object streams",
                 *paired(room, streams),
-                at_least=budget if listener is Listener else None,
+                at_least=budget,
                 unit="us",
             )
