@@ -6,7 +6,7 @@ import asyncio
 import sys
 import time
 import types
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from threading import get_ident
@@ -20,6 +20,7 @@ from pytest_streamrt.clock.timeline import NS, VirtualClock
 __all__ = [
     "active_clock",
     "asyncio_loop_here",
+    "calls_from_threads",
     "in_trio",
     "is_clock_thread",
     "lent",
@@ -91,6 +92,14 @@ def in_trio() -> bool:
     """Whether the code that asks runs in a trio run. Does not import trio where nobody has."""
     trio = sys.modules.get("trio")
     return trio is not None and bool(trio.lowlevel.in_trio_run())
+
+
+def calls_from_threads() -> Callable[..., object]:
+    """For other threads: a function that has the loop that runs here call a function soon, with its arguments."""
+    if in_trio():
+        run_sync_soon: Callable[..., object] = sys.modules["trio"].lowlevel.current_trio_token().run_sync_soon
+        return run_sync_soon
+    return asyncio.get_running_loop().call_soon_threadsafe
 
 
 def now_ns() -> int:

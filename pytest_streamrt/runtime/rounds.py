@@ -123,7 +123,8 @@ class Calls:
     async def _run(self, call: _Call) -> None:
         # Its inference is not named: a request that a tool makes over HTTP is no part of the model's answer.
         acting.set(Acting(self._inference.agent, call.cause, self._environment._order))
-        reporter.set(Reporter(lambda data: self._progress(call, data)))
+        reports = Reporter(lambda data: self._progress(call, data))
+        reporter.set(reports)
         try:
             with call.scope:
                 await checkpoint_if_cancelled()
@@ -137,6 +138,7 @@ class Calls:
                 self._finish(call, "failed", f"{type(error).__name__}: {error}")
             raise
         finally:
+            reports.end()
             call.timer.cancel()
             call.ended.set()
             self._begun.remove(call)

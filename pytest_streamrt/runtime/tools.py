@@ -6,13 +6,15 @@ import inspect
 import threading
 import typing
 from collections.abc import Callable, Iterable
-from contextvars import ContextVar
+from concurrent.futures import Future
+from contextvars import ContextVar, copy_context
 from functools import cached_property, partial
 from types import TracebackType
 from typing import Any, Final
 
-import anyio.from_thread
 import anyio.to_thread
+
+from pytest_streamrt.clock.current import calls_from_threads
 
 __all__ = ["BadArguments", "Reporter", "Tool", "failure_of", "make_tools", "report_progress", "reporter"]
 
@@ -160,13 +162,46 @@ class Reporter:
     def __init__(self, report: Callable[[Any], None]) -> None:
         self._report = report
         self._thread = threading.get_ident()
+        self._call_soon = calls_from_threads()
+        self._lock = threading.Lock()
+        self._over = False
+        self._waiting: set[Future[None]] = set()
 
     def __call__(self, data: Any) -> None:
-        """Report it."""
+        """Report it, and return when it has been emitted, or nobody listens any more.
+
+        Raises:
+            Exception: what `report` raises.
+        """
         if threading.get_ident() == self._thread:
             self._report(data)
+            return
+        told: Future[None] = Future()
+        with self._lock:  # so that the loop is there to be called: it outlives the call of the tool
+            if self._over:
+                return
+            self._waiting.add(told)
+            self._call_soon(copy_context().run, self._tell, data, told)
+        told.result()
+
+    def end(self) -> None:
+        """The tool's call is over. A thread that goes on all the same is heard no more, and does not wait for a loop that may end."""
+        with self._lock:
+            self._over = True
+        for told in self._waiting:
+            told.set_result(None)
+        self._waiting.clear()
+
+    def _tell(self, data: Any, told: Future[None]) -> None:
+        if told not in self._waiting:
+            return
+        self._waiting.remove(told)
+        try:
+            self._report(data)
+        except Exception as error:  # noqa: BLE001 - it is raised in the tool
+            told.set_exception(error)
         else:
-            anyio.from_thread.run_sync(self._report, data)
+            told.set_result(None)
 
 
 reporter: Final[ContextVar[Reporter | None]] = ContextVar("pytest_streamrt.reporter", default=None)

@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 
 import anyio
 import anyio.from_thread
 import pytest
 
-from pytest_streamrt import Agent, FakeModel, InferenceFailed, Participant, disconnect, pause, script, tool_call
+from pytest_streamrt import (
+    Agent,
+    Environment,
+    FakeModel,
+    InferenceFailed,
+    Participant,
+    disconnect,
+    pause,
+    script,
+    tool_call,
+)
 from pytest_streamrt.events import (
     FunctionCall,
     FunctionCallOutput,
@@ -297,6 +308,33 @@ async def test_a_sync_tool_is_abandoned_and_heard_no_more(environment, transcrip
     assert [event.data for event in of_type(transcript, "tool.progress")] == [0, 1]
     assert ends(transcript) == [("call_0", "cancelled", "cancelled: enough", 2.5)]
     transcript.expect("bot").rest()
+
+
+@pytest.mark.real_time
+def test_a_sync_tool_that_was_abandoned_does_not_wait_for_a_loop_that_has_ended():
+    go_on, gone_on = threading.Event(), threading.Event()
+    begun = asyncio.Event()
+
+    def blocking():
+        anyio.from_thread.run_sync(begun.set)
+        go_on.wait()
+        report_progress("too late")
+        gone_on.set()
+
+    async def abandon():
+        bot = Agent("bot", FakeModel(script(tool_call("blocking", {}))), tools=[blocking])
+        async with Environment(bot):
+            inference = bot.infer()
+            await begun.wait()
+            await inference.abort("enough")
+
+    loop = asyncio.new_event_loop()
+    loop.run_until_complete(abandon())  # from now on it calls nothing any more, though it is not closed
+    go_on.set()
+    went_on = gone_on.wait(10)
+    loop.close()
+
+    assert went_on
 
 
 async def test_calls_that_wait_for_their_place_are_cancelled_without_having_run(environment, transcript):
