@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+HANGS = 120  # real seconds after which a run counts as one that hangs
 INI = """
 [pytest]
 addopts = -p no:cacheprovider -p no:randomly --strict-markers
@@ -40,7 +41,7 @@ class Project:
 
     def run(self, *arguments):
         """Run pytest; gives its result, with `stdout` and `assert_outcomes`."""
-        return self._pytester.runpytest_subprocess(*arguments)
+        return self._pytester.runpytest_subprocess(*arguments, timeout=HANGS)
 
     def record(self, *arguments, mode="once"):
         """Run pytest in a mode that records, which needs a key."""

@@ -129,6 +129,7 @@ class VirtualClock:
         self._spinning_since = 0  # real time at which there were too many while somebody outside was at work
         self._reads = 0
         self._jumps_without_progress = 0
+        self._furthest = self.options.max_virtual * NS
         self._driver: Driver | None = None
         self._cancel_body: Callable[[], None] | None = None
 
@@ -333,8 +334,7 @@ class VirtualClock:
 
     def _out_of_bounds(self, ns: int) -> tuple[str, str, str] | None:
         """Why the time may not move to `ns`, if it may not: what, the likely cause, the remedy."""
-        limit = round(self.options.max_virtual * NS)
-        if ns > limit >= self.ns:
+        if ns > self._furthest >= self.ns:
             return (
                 f"went on past max_virtual={self.options.max_virtual:g} s",
                 "A heartbeat or a retry that goes on for ever, beside tasks that wait for something else.",

@@ -3,11 +3,13 @@
 The run is the one that already runs the test; its clock is exchanged in place and put back afterwards. The seam is
 ``Clock.deadline_to_sleep_time``, which trio calls only when no task can run: the moment to grant a turn, or else to
 jump. Two more things make a run repeatable: trio shuffles the tasks that can run, and breaks ties between deadlines by
-memory address; here both go in the order of asking.
+memory address; here both go in the order of asking. And `trio.sleep` does without a cancel scope of its own, which is two
+thirds of what it takes.
 
-Private names used: `trio._core._run.GLOBAL_RUN_CONTEXT`, `Runner.clock`, `Runner.deadlines`, `Runner.waiting_for_idle`,
-`Deadlines` and its methods, `CancelScope._registered_deadline` and `._cancel`, `CancelReason`, `_r`, `trio._threads.Run.unprotected_afn`,
-`_ALLOW_DETERMINISTIC_SCHEDULING`. `tests/clock/test_private_surface.py` says so when a release moves one.
+Private names used: `trio._core._run.GLOBAL_RUN_CONTEXT`, `Runner.clock`, `.deadlines`, `.waiting_for_idle`, `.entry_queue` and
+`.io_manager`, `Deadlines` and its methods, `CancelScope._registered_deadline` and `._cancel`, `CancelReason`, `_r`,
+`_ALLOW_DETERMINISTIC_SCHEDULING`, `trio._threads._active_threads_local` and `.Run.unprotected_afn`, `trio._timeouts.sleep_until`.
+`tests/clock/test_private_surface.py` says so when a release moves one.
 """
 
 from __future__ import annotations
@@ -24,8 +26,7 @@ from functools import wraps
 from typing import Any, Final
 
 import trio
-import trio.testing
-from trio import _threads
+from trio import _threads, _timeouts
 from trio._core import _run
 
 from pytest_streamrt.clock.current import is_clock_thread
@@ -39,6 +40,7 @@ __all__ = ["drive_trio", "on_spawn"]
 _OWN_READERS: Final = 1  # trio's own wake-up socket is always being read
 _IDLE: Final = 86_400.0  # longer than any wait: lets trio's wait_all_tasks_blocked go first
 _PRUNE: Final = 1_000  # stale deadlines that are kept before they are swept out
+_DUE: Final = _run.CancelReason(source="deadline")
 
 
 class _InOrder(random.Random):
@@ -76,13 +78,13 @@ class _FairDeadlines:
         del deadline, cancel_scope  # the entry has gone stale
         self._active -= 1
         if len(self._heap) > 2 * self._active + _PRUNE:
-            kept = {id(scope): entry for entry in self._heap if self._counts(entry[2], scope := entry[3])}
+            kept = {id(scope): entry for entry in self._heap if (scope := entry[3])._registered_deadline == entry[2]}
             self._heap = sorted(kept.values(), key=lambda entry: entry[:2])
 
     def next_deadline(self) -> float:
         while self._heap:
             ns, _, deadline, scope = self._heap[0]
-            if self._counts(deadline, scope):
+            if scope._registered_deadline == deadline:  # else it has gone stale
                 return ns / NS
             heapq.heappop(self._heap)
         return math.inf
@@ -92,17 +94,53 @@ class _FairDeadlines:
         expired = False
         while self._heap and self._heap[0][0] <= ns_now:
             _, _, deadline, scope = heapq.heappop(self._heap)
-            if self._counts(deadline, scope):
+            if scope._registered_deadline == deadline:
                 expired = True
-                scope._cancel(_run.CancelReason(source="deadline"))
+                scope._cancel(_DUE)
         return expired
 
     def __iter__(self) -> Iterator[tuple[float, Any]]:
-        return ((deadline, scope) for _, _, deadline, scope in self._heap if self._counts(deadline, scope))
+        return ((deadline, scope) for _, _, deadline, scope in self._heap if deadline == scope._registered_deadline)
 
-    @staticmethod
-    def _counts(deadline: float, scope: Any) -> bool:
-        return bool(deadline != math.inf and scope._registered_deadline == deadline)
+
+class _Sleeper:
+    """A task in `trio.sleep` or `anyio.sleep`, which stands among the deadlines as a scope does."""
+
+    __slots__ = ("_registered_deadline", "_runner", "_task")
+
+    def __init__(self, deadline: float, runner: Any) -> None:
+        self._registered_deadline = deadline
+        self._task = trio.lowlevel.current_task()
+        self._runner = runner
+        runner.deadlines.add(deadline, self)
+
+    def _cancel(self, reason: object) -> None:
+        """Its deadline has come."""
+        del reason
+        self._end()
+        trio.lowlevel.reschedule(self._task)
+
+    def abort(self, raise_cancel: object) -> trio.lowlevel.Abort:
+        """Its task has been cancelled."""
+        del raise_cancel
+        self._end()
+        return trio.lowlevel.Abort.SUCCEEDED
+
+    def _end(self) -> None:
+        self._runner.deadlines.remove(self._registered_deadline, self)
+        self._registered_deadline = math.inf
+
+
+def _without_a_scope(original: Any) -> Any:
+    @wraps(original)
+    async def sleep_until(deadline: float) -> None:
+        runner = getattr(_run.GLOBAL_RUN_CONTEXT, "runner", None)
+        if runner is not None and isinstance(runner.deadlines, _FairDeadlines) and 0 < deadline < math.inf:
+            await trio.lowlevel.wait_task_rescheduled(_Sleeper(deadline, runner).abort)
+        else:
+            await original(deadline)
+
+    return sleep_until
 
 
 def _live_deadlines(stock: Any) -> list[tuple[float, Any]]:
@@ -135,6 +173,9 @@ class _TrioDriver(trio.abc.Clock, trio.abc.Instrument):
         pass
 
     def current_time(self) -> float:
+        if self._flowing is not None:  # the first look after a wait
+            upto, self._flowing = self._flowing, None
+            self._clock.flow(round(min(self._clock.live_ns, upto)))
         return self.now() / NS
 
     def now(self) -> int:
@@ -146,12 +187,6 @@ class _TrioDriver(trio.abc.Clock, trio.abc.Instrument):
         self._steps += 1
         self._clock.spin(self._outside_at_work)
 
-    def after_io_wait(self, timeout: float) -> None:
-        del timeout
-        if self._flowing is not None:
-            upto, self._flowing = self._flowing, None
-            self._clock.flow(round(min(self._clock.live_ns, upto)))
-
     def deadline_to_sleep_time(self, deadline: float) -> float:
         """How many real seconds to wait for I/O; called when no task can run. 0 means: look again at once."""
         clock = self._clock
@@ -160,10 +195,9 @@ class _TrioDriver(trio.abc.Clock, trio.abc.Instrument):
             return 0
         if self._runner.waiting_for_idle:
             return _IDLE
-        statistics = trio.lowlevel.current_statistics()
-        if statistics.run_sync_soon_queue_size:
+        if self._runner.entry_queue.size():
             return 0
-        io: Any = statistics.io_statistics
+        io = self._runner.io_manager.statistics()  # trio's own statistics have more, and take longer
         sockets = io.tasks_waiting_read + io.tasks_waiting_write - _OWN_READERS
         if (sockets > 0 or clock.held or clock.is_live) and self._look("io"):
             return 0  # whatever has arrived by now comes first
@@ -228,7 +262,9 @@ class _TrioDriver(trio.abc.Clock, trio.abc.Instrument):
 
     def _work_outside(self) -> bool:
         """Whether a worker thread, or what holds the clock, is at work."""
-        return self._clock.held or trio.testing.active_thread_count() > self.threads.asleep
+        # As trio.testing.active_thread_count, which takes three times as long where there is none.
+        workers = _threads._active_threads_local.get(None)  # type: ignore[arg-type]
+        return self._clock.held or (workers is not None and workers.count > self.threads.asleep)
 
     def _look(self, what: str) -> bool:
         """Whether this is the first look for that since a task last ran."""
@@ -307,6 +343,7 @@ def drive_trio(clock: VirtualClock, cancel_body: Callable[[], None]) -> Iterator
             _CALLS_FROM_THREADS.applied(),
             _SHUFFLED_BY.applied(),
             _SHUFFLED_HOW.applied(),
+            _SLEEP.applied(),
             clock.driven_by(driver, cancel_body),
         ):
             yield
@@ -340,6 +377,7 @@ def _counting_calls(original: Any) -> Any:
 _CALLS_FROM_THREADS: Final = SharedPatch(_threads.Run, "unprotected_afn", _counting_calls)
 _SHUFFLED_BY: Final = SharedPatch(_run, "_r", lambda _: _InOrder())
 _SHUFFLED_HOW: Final = SharedPatch(_run, "_ALLOW_DETERMINISTIC_SCHEDULING", lambda _: False)
+_SLEEP: Final = SharedPatch(_timeouts, "sleep_until", _without_a_scope)
 
 
 class _OnSpawn(trio.abc.Instrument):

@@ -12,7 +12,7 @@ import pytest
 import trio
 from anyio._backends._asyncio import AsyncIOBackend
 from anyio.from_thread import BlockingPortal
-from trio import _threads
+from trio import _threads, _timeouts
 from trio._core import _run
 
 
@@ -83,6 +83,24 @@ def test_a_call_from_a_thread_of_trio_has():
     )
 
 
+def test_trio_counts_its_worker_threads():
+    workers = getattr(_threads, "_active_threads_local", None)
+    assert workers is not None, "trio._threads no longer has _active_threads_local; see clock/trio_driver.py"
+
+    async def count() -> int:
+        counted: int = await trio.to_thread.run_sync(lambda: trio.from_thread.run_sync(lambda: workers.get(None).count))
+        return counted
+
+    assert trio.run(count) == 1
+
+
+def test_trios_sleep_is_one_until_a_moment():
+    assert "sleep_until" in trio.sleep.__code__.co_names, (
+        "trio.sleep no longer calls sleep_until; see clock/trio_driver.py"
+    )
+    assert trio.sleep.__globals__ is vars(_timeouts)
+
+
 @pytest.mark.parametrize(
     "name", ["_r", "_ALLOW_DETERMINISTIC_SCHEDULING", "GLOBAL_RUN_CONTEXT", "Deadlines", "CancelReason"]
 )
@@ -93,7 +111,7 @@ def test_trio_has(name):
 def test_a_trio_run_has_what_the_driver_uses():
     async def look() -> None:
         runner = _run.GLOBAL_RUN_CONTEXT.runner
-        for name in ("clock", "deadlines", "waiting_for_idle"):
+        for name in ("clock", "deadlines", "waiting_for_idle", "entry_queue", "io_manager"):
             assert hasattr(runner, name), f"trio's runner no longer has {name}; see clock/trio_driver.py"
         for name in ("_heap", "_active"):
             assert hasattr(runner.deadlines, name), f"trio's deadlines no longer have {name}; see clock/trio_driver.py"
@@ -101,6 +119,7 @@ def test_a_trio_run_has_what_the_driver_uses():
             assert hasattr(scope, "_registered_deadline")
             assert callable(scope._cancel)
         assert hasattr(trio.lowlevel.current_task(), "_counter")
-        assert hasattr(trio.lowlevel.current_statistics().io_statistics, "tasks_waiting_read")
+        assert runner.entry_queue.size() == 0
+        assert hasattr(runner.io_manager.statistics(), "tasks_waiting_read")
 
     trio.run(look)

@@ -13,6 +13,8 @@ import anyio.to_thread
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from trio import sleep
+from trio import sleep_until as sleep_until_trio
 
 from pytest_streamrt import ClockError, virtual_time
 from pytest_streamrt.clock import active_clock, sleep_until, turn
@@ -133,6 +135,60 @@ async def test_every_sleeper_wakes_at_its_own_nanosecond(delays):
                 tasks.start_soon(sleeper, name, delay)
 
     assert woken == sorted((delay * 1_000_000, name) for name, delay in enumerate(delays))
+
+
+@given(alarms=st.lists(st.tuples(st.booleans(), st.integers(1, 3)), min_size=2, max_size=8))
+async def test_sleeps_and_timeouts_fall_due_in_the_order_in_which_they_were_set(alarms):
+    order = []
+
+    async def wait(number, sleeps, steps):
+        if sleeps:
+            await anyio.sleep(steps * 0.05)
+        else:
+            with anyio.move_on_after(steps * 0.05):
+                await anyio.sleep_forever()
+        order.append(number)
+
+    with virtual_time():
+        async with anyio.create_task_group() as tasks:
+            for number, (sleeps, steps) in enumerate(alarms):
+                tasks.start_soon(wait, number, sleeps, steps)
+
+    assert order == sorted(range(len(alarms)), key=lambda number: alarms[number][1])
+
+
+async def test_a_sleeper_that_is_cancelled_leaves_no_timer():
+    with virtual_time() as clock:
+        for _ in range(3_000):  # more than are kept when they have gone stale
+            with anyio.move_on_after(0.001):
+                await anyio.sleep(60)
+
+        assert clock.ns == 3_000_000_000
+        assert clock.jumps == 3_000
+
+
+@pytest.mark.parametrize("anyio_backend", ["trio"])
+@pytest.mark.virtual_time
+async def test_trios_sleep_is_the_clocks_under_any_name(virtual_clock):
+    await sleep(0.1)
+    await sleep_until_trio(0.25)
+
+    assert virtual_clock.ns == 250_000_000
+    with pytest.raises(ValueError, match="negative"):
+        await sleep(-1)
+    with pytest.raises(ValueError, match="NaN"):
+        await sleep(math.nan)
+    with anyio.move_on_after(1):
+        await sleep(math.inf)
+    assert virtual_clock.ns == 1_250_000_000
+
+
+@pytest.mark.parametrize("anyio_backend", ["trio"])
+async def test_whoever_sleeps_when_virtual_time_ends_wakes_up():
+    async with anyio.create_task_group() as tasks:
+        with virtual_time():
+            tasks.start_soon(anyio.sleep, 0.001)
+            await anyio.lowlevel.checkpoint()
 
 
 async def test_the_clock_of_the_loop_and_of_anyio_is_the_virtual_one():
