@@ -5,9 +5,11 @@ from __future__ import annotations
 import pytest
 
 HANGS = 120  # real seconds after which a run counts as one that hangs
-INI = """
+# Plugins of others that take longer to import than most of these runs take. A test that is about one puts it in again: -p respx
+LEFT_OUT = "-p no:hypothesispytest -p no:langsmith_plugin -p no:rerunfailures -p no:respx"
+INI = f"""
 [pytest]
-addopts = -p no:cacheprovider -p no:randomly --strict-markers
+addopts = -p no:cacheprovider -p no:randomly {LEFT_OUT} --strict-markers
 asyncio_default_fixture_loop_scope = function
 filterwarnings = error
 """

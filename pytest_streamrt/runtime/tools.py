@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import threading
 import typing
@@ -12,6 +13,7 @@ from functools import cached_property, partial
 from types import TracebackType
 from typing import Any, Final
 
+import anyio.from_thread
 import anyio.to_thread
 
 from pytest_streamrt.clock.current import calls_from_threads
@@ -168,9 +170,10 @@ class Reporter:
         self._waiting: set[Future[None]] = set()
 
     def __call__(self, data: Any) -> None:
-        """Report it, and return when it has been emitted, or nobody listens any more.
+        """Report it, and return when it has been emitted.
 
         Raises:
+            BaseException: in another thread, the backend's cancellation, when its call has been cancelled and nobody listens.
             Exception: what `report` raises.
         """
         if threading.get_ident() == self._thread:
@@ -178,14 +181,18 @@ class Reporter:
             return
         told: Future[None] = Future()
         with self._lock:  # so that the loop is there to be called: it outlives the call of the tool
-            if self._over:
-                return
-            self._waiting.add(told)
-            self._call_soon(copy_context().run, self._tell, data, told)
+            if not self._over:
+                self._waiting.add(told)
+                self._call_soon(copy_context().run, self._tell, data, told)
+            else:
+                told.set_result(None)
         told.result()
+        if self._over:
+            with contextlib.suppress(RuntimeError):  # it is a thread of the tool's own, which nobody cancels
+                anyio.from_thread.check_cancelled()
 
     def end(self) -> None:
-        """The tool's call is over. A thread that goes on all the same is heard no more, and does not wait for a loop that may end."""
+        """The call is over. A thread that goes on all the same is heard no more, and does not wait for a loop that may end."""
         with self._lock:
             self._over = True
         for told in self._waiting:
@@ -211,7 +218,8 @@ def report_progress(data: Any = None) -> None:
     """In a tool: let the room know how far it is, as the event `tool.progress`.
 
     Not async, and the same in a sync tool. Outside of a call it does nothing, so that the function can be tested alone;
-    likewise when the call has had its result, since it was aborted, or took too long.
+    likewise when the call has had its result. A sync tool whose call was cancelled, by an abort or since it took too long, goes
+    no further: here it is raised the backend's cancellation.
     """
     report = reporter.get()
     if report is not None:

@@ -16,6 +16,7 @@ import pytest
 from pytest_streamrt import script
 from pytest_streamrt.providers import encode
 from tests.loopback import Answer
+from tests.userproject import LEFT_OUT
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -23,9 +24,9 @@ PAGES = [page for page in PAGES if "_build" not in page.parts]
 BLOCK = re.compile(r"^```python\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 FILE = re.compile(r"# (\w+\.py)\n")
 
-INI = """
+INI = f"""
 [pytest]
-addopts = -p no:cacheprovider -p no:randomly --strict-markers
+addopts = -p no:cacheprovider -p no:randomly {LEFT_OUT} --strict-markers
 asyncio_default_fixture_loop_scope = function
 filterwarnings =
     error
@@ -68,8 +69,10 @@ def test_a_page_s_tests_pass(page, project, server, monkeypatch):
         if any(asks in source and "fake_provider" not in source for source in files.values()):  # a fake needs no server
             server.enqueue(Answer(encode(script("The capital of France ", "is Paris."), dialect)))
 
-    recorded = project.record(*(["--snapshot-update"] if "transcript_snapshot" in "".join(files.values()) else []))
-    played = project.run()
+    said = "".join(files.values())
+    plugins = ["-p", "respx"] if "respx" in said else []
+    recorded = project.record(*plugins, *(["--snapshot-update"] if "transcript_snapshot" in said else []))
+    played = project.run(*plugins)
 
     for result in (recorded, played):
         outcomes = result.parseoutcomes()

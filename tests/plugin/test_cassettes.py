@@ -338,7 +338,7 @@ def test_a_test_that_is_run_again_has_its_cassette_again(recorded, server):
             assert len(runs) == 3
     """)
 
-    assert recorded.run().parseoutcomes() == {"passed": 1, "rerun": 2}
+    assert recorded.run("-p", "rerunfailures").parseoutcomes() == {"passed": 1, "rerun": 2}
 
     assert len(server.requests) == 1
 

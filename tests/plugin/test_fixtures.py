@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from tests.userproject import LEFT_OUT
+
 HEAD = """
     import anyio
     import pytest
@@ -14,6 +16,9 @@ HEAD = """
 """
 
 
+EVERY_OTHER_PLUGIN = LEFT_OUT.replace("no:", "").split()
+
+
 @pytest.mark.parametrize(
     ("marks", "options", "passed"),
     [
@@ -22,8 +27,9 @@ HEAD = """
         ("pytest.mark.asyncio(loop_scope='session'), ", [], 1),
         ("", ["--asyncio-mode=auto"], 1),
         ("pytest.mark.anyio, ", ["-n", "2"], 2),
+        ("pytest.mark.anyio, ", [*EVERY_OTHER_PLUGIN, "-p", "randomly"], 2),
     ],
-    ids=["anyio", "pytest-asyncio", "one loop for all", "auto", "xdist"],
+    ids=["anyio", "pytest-asyncio", "one loop for all", "auto", "xdist", "beside other plugins"],
 )
 def test_the_story_of_the_project_runs_as_it_is_written(marks, options, passed, project):
     project.write(

@@ -291,11 +291,19 @@ async def test_a_sync_tool_stops_its_own_inference(environment, transcript):
     transcript.expect("bot").rest()
 
 
-async def test_a_sync_tool_is_abandoned_and_heard_no_more(environment, transcript, virtual_clock):
+async def test_a_sync_tool_is_abandoned_and_heard_no_more_and_ends_at_its_next_report(
+    environment, transcript, virtual_clock
+):
+    steps, ended = [], threading.Event()
+
     def blocking():
-        for i in range(10):
-            time.sleep(1)
-            report_progress(i)
+        try:
+            for i in range(10):
+                time.sleep(1)
+                steps.append(i)
+                report_progress(i)
+        finally:
+            ended.set()
 
     bot = Agent("bot", FakeModel(script(tool_call("blocking", {}))), tools=[blocking])
     async with environment(bot):
@@ -304,7 +312,9 @@ async def test_a_sync_tool_is_abandoned_and_heard_no_more(environment, transcrip
         await inference.abort("enough")
         assert virtual_clock.now == 2.5
         await anyio.sleep(20)
+        assert ended.wait(10)
 
+    assert steps == [0, 1, 2]
     assert [event.data for event in of_type(transcript, "tool.progress")] == [0, 1]
     assert ends(transcript) == [("call_0", "cancelled", "cancelled: enough", 2.5)]
     transcript.expect("bot").rest()
@@ -318,8 +328,10 @@ def test_a_sync_tool_that_was_abandoned_does_not_wait_for_a_loop_that_has_ended(
     def blocking():
         anyio.from_thread.run_sync(begun.set)
         go_on.wait()
-        report_progress("too late")
-        gone_on.set()
+        try:
+            report_progress("too late")
+        finally:
+            gone_on.set()
 
     async def abandon():
         bot = Agent("bot", FakeModel(script(tool_call("blocking", {}))), tools=[blocking])
