@@ -10,6 +10,7 @@ import re
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from itertools import accumulate
+from os.path import commonprefix
 from typing import Final
 from urllib.parse import unquote
 
@@ -125,8 +126,9 @@ class Folded:
 
 def folded_texts(text: str) -> Iterator[tuple[object, str]]:
     """What the deltas of a stream say when they are joined, each text with the name of its fold. See `folds`."""
+    once = _said_once(text)
     by_name: dict[str, list[str]] = {}
-    for name, value, alone in _STRINGS.findall(text):
+    for name, value, alone in _STRINGS.findall(once):
         if value:
             try:
                 by_name[name].append(value)
@@ -142,7 +144,7 @@ def folded_texts(text: str) -> Iterator[tuple[object, str]]:
         yield _NO_JSON, "\n".join([*other, ""])
         if "data:" in text:
             yield _PLAIN_DATA, "".join(_PLAIN_DATA.findall(text))
-    if _is_interleaved(text):
+    if _is_interleaved(once):
         for key, spans in _by_number(text).items():
             if len(spans) > 1:
                 yield key, "".join(text[start:end] for start, end in spans)
@@ -155,15 +157,48 @@ def folds(text: str, name: object) -> Folded:
     no JSON. Where several answers or items come interleaved, the strings of each number are a text as well.
     """
     if isinstance(name, str):
-        return Folded(
-            text, [match.span(match.lastindex or 0) for match in _STRINGS.finditer(text) if _name(match) == name]
-        )
+        once = Folded(text, _spans_said_once(text))
+        strings = (match.span(match.lastindex or 0) for match in _STRINGS.finditer(once.text) if _name(match) == name)
+        return Folded(text, [part for span in strings for part in once.where(*span)])
     if name is _PLAIN_DATA:
         return Folded(text, [match.span(1) for match in _PLAIN_DATA.finditer(text)])
     if name is _NO_JSON:
         lines = (span for span in _lines(text) if text[slice(*span)].strip("\n"))
         return Folded(text, [span for span in lines if not text.startswith(_JSON, span[0])])
     return Folded(text, _by_number(text)[name])
+
+
+def _said_once(text: str) -> str:
+    """The text without what all its lines of JSON begin with, but for the first: what is the same in every event is no delta."""
+    same = _beginning(text)
+    if not same:
+        return text
+    first, _, rest = text.partition(same)
+    return f"{first}{same}{rest.replace(same, '')}"
+
+
+def _spans_said_once(text: str) -> list[Span]:
+    """The parts of the text that `_said_once` leaves."""
+    same = _beginning(text)
+    if not same:
+        return [(0, len(text))]
+    start, end = 0, text.find(same) + len(same)
+    spans = []
+    while (following := text.find(same, end)) >= 0:
+        spans.append((start, following))
+        start = end = following + len(same)
+    return [*spans, (start, len(text))]
+
+
+def _beginning(text: str) -> str:
+    """What all lines of JSON begin with, up to the end of a string; "" where that is nothing."""
+    lines = [line for line in text.split("\n") if line.startswith(_JSON)]
+    if len(lines) < 2:
+        return ""
+    first = min(lines)
+    same = len(commonprefix([first, max(lines)]))
+    ends = (match.end() for match in _STRINGS.finditer(first) if match[2])
+    return first[: max((end for end in ends if end <= same), default=0)]
 
 
 def _name(match: re.Match[str]) -> str | None:
