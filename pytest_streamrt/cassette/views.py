@@ -9,8 +9,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
-from itertools import accumulate
-from os.path import commonprefix
+from itertools import accumulate, takewhile
 from typing import Final
 from urllib.parse import unquote
 
@@ -195,8 +194,8 @@ def _beginning(text: str) -> str:
     lines = [line for line in text.split("\n") if line.startswith(_JSON)]
     if len(lines) < 2:
         return ""
-    first = min(lines)
-    same = len(commonprefix([first, max(lines)]))
+    first, last = min(lines), max(lines)  # what these two share, all share
+    same = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(first, last, strict=False)))
     ends = (match.end() for match in _STRINGS.finditer(first) if match[2])
     return first[: max((end for end in ends if end <= same), default=0)]
 
