@@ -27,16 +27,24 @@ class Chunks(Sequence[RecordedChunk]):
     """The chunks of a body, held as two rows, because there may be very many of them.
 
     Attributes:
-        times: when each came, in microseconds since the cassette began.
         data: what each was.
     """
 
-    __slots__ = ("data", "times")
+    __slots__ = ("_seconds", "_times", "data")
     __hash__ = None  # type: ignore[assignment]  # it grows
 
     def __init__(self, times: Iterable[int] = (), data: Iterable[bytes] = ()) -> None:
-        self.times = array("q", times)
+        self._times = array("q", times)
+        self._seconds = array("d")  # of the last ones, as they were read
         self.data = list(data)
+
+    @property
+    def times(self) -> array[int]:
+        """When each came, in microseconds since the cassette began."""
+        if self._seconds:
+            self._times.extend(int(at * 1e6 + 0.5) for at in self._seconds)
+            del self._seconds[:]
+        return self._times
 
     @classmethod
     def of(cls, chunks: Iterable[RecordedChunk]) -> Chunks:
@@ -50,6 +58,15 @@ class Chunks(Sequence[RecordedChunk]):
         """Another chunk has come."""
         self.times.append(at)
         self.data.append(data)
+
+    def add_read(self, seconds: Iterable[float], data: Iterable[bytes]) -> None:
+        """More chunks, as a cassette has them: each with its time in seconds, which only a replay with times asks for.
+
+        Raises:
+            TypeError: a time is no number. Then nothing was added.
+        """
+        self._seconds.extend(array("d", seconds))
+        self.data.extend(data)
 
     def later(self, by: int) -> Chunks:
         """The same, so many microseconds later."""

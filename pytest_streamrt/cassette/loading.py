@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import contextlib
 import gc
-from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, Final, get_args
@@ -22,6 +21,7 @@ __all__ = ["load_cassette"]
 _BOM: Final = b"\xef\xbb\xbf"  # which editors put in front
 _BLANK: Final = _BOM + b" \t\r\n"
 _BLOCK: Final = 1 << 16  # bytes that are read at once: more would not stay in the cache
+_FOR_EVER: Final = 1e12  # seconds that no recording takes
 _SHOWN: Final = 60  # characters of a damaged line that are quoted
 
 
@@ -98,9 +98,10 @@ def _read_block(
     for number, line in enumerate(parsed, start=number + 1):  # noqa: B020
         try:
             # Nearly every line of nearly every cassette: a chunk of text, of an exchange whose response has begun.
-            data = line["text"].encode()
-            open_[line["id"]].add(int(line["at"] * 1e6 + 0.5), data)
-            continue
+            data, at = line["text"].encode(), line["at"]
+            if 0 <= at < _FOR_EVER:
+                open_[line["id"]].add_read((at,), (data,))
+                continue
         except (KeyError, TypeError, AttributeError, ArithmeticError, ValueError):
             pass  # it is another line, or none
         if lines is None:
@@ -118,12 +119,12 @@ def _takes_all(parsed: Sequence[Any], open_: Mapping[int, Chunks]) -> bool:
         if not ids or ids.count(ids[0]) != len(ids):
             return False
         data = [line["text"].encode() for line in parsed]
-        times = array("q", [int(line["at"] * 1e6 + 0.5) for line in parsed])
-        chunks = open_[ids[0]]
+        seconds = [line["at"] for line in parsed]
+        if not (seconds[0] >= 0 and seconds[-1] < _FOR_EVER and sorted(seconds) == seconds):
+            return False
+        open_[ids[0]].add_read(seconds, data)
     except (KeyError, TypeError, AttributeError, ArithmeticError, ValueError):
         return False
-    chunks.times.extend(times)
-    chunks.data.extend(data)
     return True
 
 
@@ -132,7 +133,9 @@ def _parsed(block: bytes) -> list[Any] | None:
     if not block:
         return []
     try:
-        parsed: list[Any] = from_json(b"[" + block.replace(b"\n", b",\n") + b"]", cache_strings="keys")
+        parsed: list[Any] = from_json(
+            b"".join((b"[", block.replace(b"\n", b","), b"]")), allow_inf_nan=False, cache_strings="keys"
+        )
     except ValueError:
         return None
     return parsed if len(parsed) == block.count(b"\n") + 1 else None
