@@ -202,7 +202,10 @@ class _AsyncioDriver:
 
     def dump(self) -> str:
         tasks = sorted(asyncio.all_tasks(self._loop) - self._before, key=lambda task: task.get_name())
-        return "\n".join(describe(task.get_name(), task.get_coro()) for task in tasks)
+        named = ((task.get_name(), task.get_coro()) for task in tasks)
+        return "\n".join(
+            describe(name, coro) for name, coro in named if not name.startswith("<")
+        )  # ours: the user's have lines of theirs
 
     async def _queue(self, queue: deque[asyncio.Future[None]]) -> None:
         future = self._loop.create_future()

@@ -96,6 +96,7 @@ class Environment:
         self._state: Literal["new", "open", "closed"] = "new"
         self._failures: list[Exception] = []
         self._change = Bell()
+        self._watcher = anyio.CancelScope()
         self._tasks = anyio.create_task_group()
 
     async def __aenter__(self) -> Self:
@@ -109,6 +110,7 @@ class Environment:
         await self._tasks.__aenter__()
         self._state = "open"
         self._began = now_ns()
+        self._tasks.start_soon(self._watch, name="<room>")
         try:
             for participant in self._founders:
                 self._admit(participant)
@@ -151,7 +153,9 @@ class Environment:
             self._order.remove(mailbox)
         self._present.clear()
         if error is not None:
+            self._cancel_handlers()
             self._tasks.cancel_scope.cancel()
+        self._watcher.cancel()
         try:
             if isinstance(error, anyio.get_cancelled_exc_class()):
                 if await self._tasks.__aexit__(type(error), error, error.__traceback__):
@@ -177,15 +181,31 @@ class Environment:
                 for failure in self._failures:
                     error.add_note(f"before that, a participant failed: {failure!r}")
 
-    def _abort_all(self) -> None:
-        """A scope around the room was cancelled: end what runs, in the order in which it began.
+    async def _watch(self) -> None:
+        """Be told for all when a scope around the room is cancelled.
 
-        Whoever learns of it first does that for all. In what order tasks are told differs between asyncio and trio.
+        Such a scope tells its tasks in the order of their memory addresses: another one on each run. All that runs in the
+        room is shielded from it, and ended from here.
         """
+        try:
+            with self._watcher:
+                await anyio.sleep_forever()
+        finally:
+            if not self._watcher.cancel_called:
+                self._abort_all()
+
+    def _abort_all(self) -> None:
+        """A scope around the room was cancelled: end what runs, in the order in which it began. Nothing new begins."""
+        self._state = "closed"
         occasion = acting.set(NOBODY)  # and not that of whoever it was
         for inference in self.inferences.values():
             inference._abort_now("cancelled", "scope")
         acting.reset(occasion)
+        self._cancel_handlers()
+
+    def _cancel_handlers(self) -> None:
+        for mailbox in self._attending:
+            mailbox.scope.cancel()
 
     async def join(self, participant: Participant) -> None:
         """Let somebody in. It hears everything from its own `participant.joined` on.
@@ -302,29 +322,10 @@ class Environment:
     async def _attend(self, participant: Participant) -> None:
         """One participant's task: hear one event after the other."""
         mailbox = participant._mailbox
-        take, tell, can_fill, change = mailbox.take, hearing.set, mailbox.can_fill, self._change
         acting.set(Handling(participant, mailbox))
         try:
-            while await mailbox.arrival():
-                listens = participant._listens
-                mailbox.deaf |= not listens
-                with strays_are_errors():  # around all that waits: around each it would cost more than hearing it
-                    while (delivery := take()) is not None:
-                        if can_fill:
-                            change.ring()  # the one before is handled: a stream may wait for that
-                        if listens:
-                            event = delivery.event
-                            tell(event)
-                            if (source := delivery.source) is participant:
-                                if mailbox.heard is not None:
-                                    mailbox.called.append(event.seq)
-                                await participant.on_internal_event(event)
-                            else:
-                                await participant.on_external_event(source, event)
-                        if delivery.twice:
-                            tell(delivery.event)
-                            await hear_again(participant, delivery)
-                    change.ring()
+            with mailbox.scope:
+                await self._hear(participant, mailbox)
         except Exception as error:  # noqa: BLE001 - a participant that fails must not take the room with it
             failed_at = mailbox.in_hand
             mailbox.give_up()
@@ -334,7 +335,30 @@ class Environment:
             self._attending.remove(mailbox)
             if self._present.get(participant.name) is not participant:
                 participant._environment = None  # it has heard the last of it, and may go elsewhere
-            change.ring()
+            self._change.ring()
+
+    async def _hear(self, participant: Participant, mailbox: Mailbox) -> None:
+        take, tell, can_fill, change = mailbox.take, hearing.set, mailbox.can_fill, self._change
+        while await mailbox.arrival():
+            listens = participant._listens
+            mailbox.deaf |= not listens
+            with strays_are_errors():  # around all that waits: around each it would cost more than hearing it
+                while (delivery := take()) is not None:
+                    if can_fill:
+                        change.ring()  # the one before is handled: a stream may wait for that
+                    if listens:
+                        event = delivery.event
+                        tell(event)
+                        if (source := delivery.source) is participant:
+                            if mailbox.heard is not None:
+                                mailbox.called.append(event.seq)
+                            await participant.on_internal_event(event)
+                        else:
+                            await participant.on_external_event(source, event)
+                    if delivery.twice:
+                        tell(delivery.event)
+                        await hear_again(participant, delivery)
+                change.ring()
 
     def _record_gap(self, name: str, first: int, last: int) -> None:
         """Put on the record what a participant will not hear."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import AsyncIterator, Callable, Generator, Iterable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
@@ -87,7 +86,7 @@ class Inference:
         self._round = 1
         self._kept = 0  # how many of its items are in the agent's context
         self._calls = Calls(self, environment)
-        self._scope = anyio.CancelScope()
+        self._scope = anyio.CancelScope(shield=True)  # a scope around the room ends it by way of the room, in order
         self._timer = anyio.CancelScope()
         self._outcome: Outcome | None = None
         self._error: Exception | None = None
@@ -186,7 +185,7 @@ class Inference:
                 while await self._next_round():
                     await self._draw()
         finally:
-            # Still running means that something around it was cancelled: the room's scope, or the test.
+            # Still running means that it was not the room that ended it: somebody raised what is no Exception.
             if self._outcome is None:
                 self._environment._abort_all()
             self._timer.cancel()
@@ -250,16 +249,10 @@ class Inference:
     def _report(self, error: Exception) -> None:
         """The model has raised: the inference has failed, or it is on the record, where it had ended before."""
         text = f"{type(error).__name__}: {error}"
-        self._notice_cancellation()
         if self._outcome is None:
             self._fail("model", text, error)
         else:
             self._environment._emit(Status("upstream.failed", {"inference": self.id, "error": text}), self.agent)
-
-    def _notice_cancellation(self) -> None:
-        """What raises on the way out of a scope around the room that was cancelled has not failed: that scope has ended it."""
-        if self._outcome is None and anyio.current_effective_deadline() == -math.inf:
-            self._environment._abort_all()
 
     def _report_not_closed(self) -> None:
         """Once, whoever finds out first: those who abort, or who closes."""

@@ -57,6 +57,7 @@ class Mailbox(Party):
         self.most = 0  # deltas that waited at once, where there is a bound
         self.overrun: Event | None = None  # the first delta of a stream that should have waited
         self.order = order
+        self.scope = anyio.CancelScope(shield=True)  # of the task in which it is heard: the room ends it
         self._at = order.last  # the last that was taken
         self._lent = 0
         self._arrival: anyio.Event | None = None

@@ -34,7 +34,7 @@ class _Call:
         self.item: Final = item
         self.cause: Final = cause  # the seq of the event that it was written with
         self.context: Final = copy_context()  # the inference's: one call begins another, and is to leave nothing in it
-        self.scope = anyio.CancelScope()
+        self.scope = anyio.CancelScope(shield=True)  # it is the inference that ends it
         self.timer = anyio.CancelScope()
         self.output: str | None = None  # its result, once it has one
         self.ended = anyio.Event()  # its code has stopped running
@@ -159,7 +159,6 @@ class Calls:
         except BadArguments as error:
             self._finish(call, "failed", str(error))
         except Exception as error:  # noqa: BLE001 - what a tool raises is told to its model
-            self._inference._notice_cancellation()
             text, trace = failure_of(error)
             what = {
                 "inference": self._inference.id,

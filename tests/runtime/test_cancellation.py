@@ -8,8 +8,18 @@ from contextlib import aclosing
 import anyio
 import pytest
 
-from pytest_streamrt import Agent, Environment, FakeModel, InferenceFailed, Observer, no_task_leaks, script, stall
-from pytest_streamrt.events import TextDelta
+from pytest_streamrt import (
+    Agent,
+    Environment,
+    FakeModel,
+    InferenceFailed,
+    Observer,
+    Signal,
+    no_task_leaks,
+    script,
+    stall,
+)
+from pytest_streamrt.events import FunctionCall, ItemCompleted, TextDelta, ToolCallDelta, ToolCallStarted
 
 pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time]
 
@@ -215,3 +225,82 @@ async def test_a_handler_that_cancels_the_task_it_runs_in_does_not_end_the_room_
     ):
         async with Environment(Reckless("reckless"), agent := Agent("agent", FakeModel(script("x", stall())))):
             await agent.infer()
+
+
+class BreaksWhenCancelled:
+    """A model that is written as most are, as a generator: it learns of a cancellation where it waits."""
+
+    async def stream(self, context, tools):
+        yield ToolCallStarted(id="call", name="wait")
+        yield ToolCallDelta(id="call", arguments="{}")
+        yield ItemCompleted(FunctionCall("call", "wait", "{}"))
+        try:
+            await anyio.sleep_forever()
+        finally:
+            await breaks()
+
+
+async def breaks():
+    with anyio.CancelScope(shield=True):
+        await anyio.sleep(0.01)
+    raise ValueError
+
+
+class TellsWhenCancelled(Observer):
+    async def on_external_event(self, source, event):
+        try:
+            await anyio.sleep_forever()
+        finally:
+            self.emit(Signal(self.name))
+
+
+async def test_all_in_a_room_are_cancelled_in_one_order(environment, transcript):
+    async def wait():
+        try:
+            await anyio.sleep_forever()
+        finally:
+            await breaks()
+
+    names = [f"agent {n}" for n in range(6)]
+    agents = [Agent(name, BreaksWhenCancelled(), tools=[wait]) for name in names]
+    with anyio.move_on_after(1):
+        async with environment(*agents, *(TellsWhenCancelled(f"observer {n}") for n in range(6))):
+            for agent in agents:
+                agent.infer()
+            await anyio.sleep(9)
+
+    after = [event for event in transcript.events if event.time >= 1]
+    assert [event.source for event in after if event.type == "inference.aborted"] == names
+    assert [event.name for event in after if event.type == "signal"] == [f"observer {n}" for n in range(6)]
+    broken = [(event.name, event.data["inference"]) for event in after if event.type == "status"]
+    inferences = [f"{name}/1" for name in names]
+    assert sorted(broken) == [
+        (what, inference) for what in ("tool.failed", "upstream.failed") for inference in inferences
+    ]
+    for what in ("tool.failed", "upstream.failed"):
+        assert [inference for name, inference in broken if name == what] == inferences
+
+
+@pytest.mark.parametrize("what", ["infer", "join"])
+async def test_nothing_begins_in_a_room_that_is_being_cancelled(what, environment, transcript):
+    class Restless(Observer):
+        async def on_external_event(self, source, event):
+            try:
+                await anyio.sleep_forever()
+            finally:
+                if what == "infer":
+                    late.infer()
+                else:
+                    await self.environment.join(Observer("latecomer"))
+
+    late = Agent("late", FakeModel())
+    with anyio.move_on_after(1):
+        async with environment(late, Restless("restless"), failures="isolate") as room:
+            room.emit(Signal("begin"))
+            await anyio.sleep(9)
+
+    (failed,) = [event for event in transcript.events if event.type == "participant.failed"]
+    assert (failed.source, failed.time) == ("restless", 1)
+    assert failed.error.startswith("RuntimeError: ")
+    assert room.inferences == {}
+    assert "latecomer" not in transcript.sources
