@@ -299,6 +299,7 @@ class Cassette:
 
     def _recorded(self, library: ModuleType, response: Any, recording: Recording, *, is_async: bool) -> Any:
         headers = tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in response.headers.raw)
+        self.redactor.learn(headers)  # now: what it gives as a cookie, an exchange before it may have told in its body
         recording.opened(response.status_code, headers)
         stream = tee(library, response.stream, recording, is_async=is_async)
         if response.is_stream_consumed:  # a transport that is no network has had the whole body from the first

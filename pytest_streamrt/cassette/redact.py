@@ -13,34 +13,39 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
-from urllib.parse import parse_qsl, unquote, urlsplit, urlunsplit
+from urllib.parse import SplitResult, parse_qsl, unquote, unquote_plus, urlsplit, urlunsplit
 
 from pytest_streamrt.cassette.interaction import Chunks, Headers, Interaction
 from pytest_streamrt.cassette.json_paths import JsonPath, replace_at, spans_at
 from pytest_streamrt.cassette.placeholders import IN_URL, PLACEHOLDER, cut, fill, in_bytes, json_mark, mark, merged
 from pytest_streamrt.cassette.secrets import (
     KEY_PATTERNS,
+    NAMES_IN_URLS,
     SHORTEST,
+    is_secret_field,
     is_secret_header,
     is_secret_parameter,
     parts_of_header,
     secrets_of_environment,
 )
 from pytest_streamrt.cassette.unpack import PACKED, encodings_of, pack, unpack
-from pytest_streamrt.cassette.views import Folded, Span, Unescaped, folded_texts, folds, has_escapes, unescape
+from pytest_streamrt.cassette.views import Folded, Span, Unescaped, as_lines, folded_texts, folds, has_escapes, unescape
 from pytest_streamrt.errors import CassetteError
 
 __all__ = ["Finding", "Redactor"]
 
 _ROUNDS: Final = 3  # what is left may, with what stands beside it, look like a secret again
 _SHORTEST_PLAIN: Final = 8  # characters that are left of a secret without its escapes, for it to be told from words
+_FORM: Final = "application/x-www-form-urlencoded"
 _WINDOW: Final = 1 << 19  # bytes of a long stream that are looked at together, and ...
 _OVERLAP: Final = 1 << 17  # ... of those again with what follows: a secret cut into deltas takes up that much at most
-_IN_QUERY: Final = re.compile(
-    r"""[?&](?:access_token|api[-_]?key|client_secret|key|refresh_token|sig|signature|token)=([^&\s"'\\<>]{12,})""",
-    re.IGNORECASE,
+_IN_QUERY: Final = re.compile(rf"""(?:[?&#]|&amp;)(?:{NAMES_IN_URLS})=([^&#\s"'\\<>]{{12,}})""", re.IGNORECASE)
+_QUERY_HINT: Final = re.compile(
+    r"(?:assertion|auth|code|jwt|key|passw|secret|sig|token|verifier|credential)\w{0,8}=", re.IGNORECASE
 )
-_QUERY_HINT: Final = ("key=", "token=", "secret=", "sig=", "signature=", "Signature=", "Key=", "Token=")
+_REFERENCE: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{1,20}://[^\s,<>]+")  # all of a value is a URL
+_PAIR: Final = re.compile(r"""(?<=[?&#])([^?&#=\s"'<>]{1,64})=([^?&#\s"'<>,]+)""")  # in a URL, wherever that stands
+_USER: Final = re.compile(r"""(?<=://)[^/?#\s"'<>@]+(?=@)""")
 
 
 @dataclass(frozen=True)
@@ -108,18 +113,46 @@ class Redactor:
 
     def learn(self, headers: Iterable[tuple[str, str]], url: str = "", body: bytes = b"") -> None:
         """Know what is secret in these headers, this URL, and this body, wherever else it may stand."""
+        is_form = False
         for name, value in headers:
             if self._is_secret_header(name):
                 for part in parts_of_header(name, value):
                     self.know(part, f"the value of the header {name}")
-        parts = urlsplit(url)
-        for name, value in parse_qsl(parts.query):
-            if self._is_secret_parameter(name):
-                self.know(value, f"the value of the query parameter {name}")
-        for user in (parts.username, parts.password):
-            self.know(unquote(user or ""), "the user or the password of the URL")
+            else:  # it may be a URL, such as where a response leads to, or have one in it
+                self._know_of_urls(value)
+            is_form |= name.lower() == "content-type" and value.lower().startswith(_FORM)
+        self._know_of_url(url)
+        if is_form:
+            for name, value in parse_qsl(_text(body)):
+                if is_secret_field(name):
+                    self.know(value, f"the value of the field {name} of a form")
         if self._json_paths:
             replace_at(_json(body), self._json_paths, self._know_all)
+
+    def _know_of_url(self, url: str) -> None:
+        parts = _split(url)
+        if parts is None:
+            self._know_of_urls(url)
+            return
+        for name, value in (*parse_qsl(parts.query), *parse_qsl(parts.fragment)):
+            self._know_parameter(name, value)
+        self._know_user(parts.netloc.rpartition("@")[0])
+
+    def _know_of_urls(self, text: str) -> None:
+        if "=" in text:
+            for match in _PAIR.finditer(text):
+                self._know_parameter(unquote(match[1]), unquote_plus(match[2]))
+        if "@" in text:
+            for match in _USER.finditer(text):
+                self._know_user(match[0])
+
+    def _know_user(self, user: str) -> None:
+        for each in user.partition(":")[::2]:
+            self.know(unquote(each), "the user or the password of the URL")
+
+    def _know_parameter(self, name: str, value: str) -> None:
+        if self._is_secret_parameter(name):
+            self.know(value, f"the value of the query parameter {name}")
 
     def text(self, text: str) -> str:
         """Any text, such as an error's or a report's, with a placeholder for every secret in it."""
@@ -147,12 +180,28 @@ class Redactor:
 
     def url(self, url: str) -> str:
         """A URL without user, password, and secret query parameters, and without secrets elsewhere in it."""
-        parts = urlsplit(url)
+        parts = _split(url)
+        if parts is None:
+            return self._with_urls(url)
         host = parts.netloc
         if "@" in host:
             host = f"{IN_URL}@{host.rpartition('@')[2]}"
         query = "&".join(self._query(parts.query)) if parts.query else ""
-        return self.text(urlunsplit((parts.scheme, host, parts.path, query, parts.fragment)))
+        fragment = _PAIR.sub(self._pair, f"#{parts.fragment}")[1:]
+        return self.text(urlunsplit((parts.scheme, host, parts.path, query, fragment)))
+
+    def _with_urls(self, text: str) -> str:
+        """A text that is a URL in part, such as a header that links to something, or one that nobody can take apart."""
+        if "=" in text:
+            text = _PAIR.sub(self._pair, text)
+        return self.text(_USER.sub(IN_URL, text) if "@" in text else text)
+
+    def _pair(self, match: re.Match[str]) -> str:
+        name, value = match[0].split("=", 1)
+        if not self._is_secret_parameter(unquote(name)):
+            return match[0]
+        replacement = self._parameters.get(unquote(name).lower())
+        return f"{name}={IN_URL if replacement in (None, PLACEHOLDER) else replacement}" if value else match[0]
 
     def headers(self, headers: Iterable[tuple[str, str]]) -> Headers:
         """Headers with the values of secret ones replaced, and secrets in the values of others."""
@@ -167,8 +216,7 @@ class Redactor:
                 result.append((name, PLACEHOLDER))
             else:
                 self._where = whose and f"the header {name} of {whose}"
-                clean = self.url(value) if value.startswith(("http://", "https://")) else self.text(value)
-                result.append((name, clean))
+                result.append((name, self.url(value) if _REFERENCE.fullmatch(value) else self._with_urls(value)))
         self._where = whose
         return tuple(result)
 
@@ -352,6 +400,7 @@ class Redactor:
 
     def _hits_in_deltas(self, text: str) -> list[_Hit]:
         hits: list[_Hit] = []
+        text = as_lines(text)
         for name, joined in folded_texts(text):
             if self._hits(joined):
                 view: Folded = folds(text, name)
@@ -373,7 +422,7 @@ class Redactor:
         for maker, hint, pattern in KEY_PATTERNS:
             if hint in text:
                 yield from ((*match.span(), maker) for match in pattern.finditer(text))
-        if any(hint in text for hint in _QUERY_HINT):
+        if "=" in text and _QUERY_HINT.search(text):
             for match in _IN_QUERY.finditer(text):
                 if match[1] != IN_URL and PLACEHOLDER not in match[1]:
                     yield (*match.span(1), "a key in a URL")
@@ -398,6 +447,14 @@ def _json(body: bytes) -> Any:
     try:
         return json.loads(body)
     except (ValueError, RecursionError):
+        return None
+
+
+def _split(url: str) -> SplitResult | None:
+    """A URL in its parts, or None for one that is none, as a server's header may be."""
+    try:
+        return urlsplit(url)
+    except ValueError:
         return None
 
 

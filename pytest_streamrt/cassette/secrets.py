@@ -15,8 +15,10 @@ from urllib.parse import unquote
 
 __all__ = [
     "KEY_PATTERNS",
+    "NAMES_IN_URLS",
     "SHORTEST",
     "KeyPattern",
+    "is_secret_field",
     "is_secret_header",
     "is_secret_parameter",
     "parts_of_header",
@@ -51,22 +53,33 @@ _SECRET_HEADER: Final = re.compile(
 
 _SECRET_PARAMETERS: Final = frozenset(
     {
+        "access-token",
         "access_token",
         "api-key",
+        "api-token",
         "api_key",
+        "api_token",
         "apikey",
         "auth",
+        "auth_token",
+        "authorization",
+        "client_assertion",
         "client_secret",
         "code",
+        "code_verifier",
         "id_token",
+        "jwt",
         "key",
+        "passwd",
         "password",
+        "private_token",
         "refresh_token",
         "secret",
         "sig",
         "signature",
         "subscription-key",
         "token",
+        "x-api-key",
         "x-amz-credential",
         "x-amz-security-token",
         "x-amz-signature",
@@ -74,6 +87,11 @@ _SECRET_PARAMETERS: Final = frozenset(
     }
 )
 
+NAMES_IN_URLS: Final = "|".join(sorted(map(re.escape, _SECRET_PARAMETERS)))
+"""A pattern of the names of secret parameters."""
+
+# Of a form, only what can be nothing else: what is called a key or a code in one may well be a text.
+_SECRET_FIELD: Final = re.compile(r"secret|passw|_token$|assertion|api[-_]?key|code_verifier", re.IGNORECASE)
 _SECRET_VARIABLE: Final = re.compile(r"KEY|TOKEN|SECRET|PASSW|CREDENTIAL|AUTH", re.IGNORECASE)
 _WORD: Final = r"(?:[a-z]{1,20}|[A-Z]{1,20}|[A-Z][a-z]{1,19})"
 _ORDINARY: Final = re.compile(rf"{_WORD}(?:[ _/.-]{_WORD})*")  # words, paths and names: no key looks like that
@@ -141,6 +159,11 @@ def is_secret_header(name: str) -> bool:
 def is_secret_parameter(name: str) -> bool:
     """Whether the value of a query parameter of that name is never recorded."""
     return name.lower() in _SECRET_PARAMETERS
+
+
+def is_secret_field(name: str) -> bool:
+    """Whether the value of a form's field of that name is never recorded."""
+    return _SECRET_FIELD.search(name) is not None
 
 
 def parts_of_header(name: str, value: str) -> Iterator[str]:

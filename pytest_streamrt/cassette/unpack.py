@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from typing import Any, Final, Protocol
 
@@ -58,17 +58,31 @@ def pack(pieces: Sequence[bytes], *, whole: bool = True) -> list[bytes]:
 
 
 def _unpacker(encoding: str) -> _Unpacker | None:
-    content = Content(encoding)
-    if not content.unreadable:
-        return content
-    layers = [_library_unpacker(coding.strip()) or _content(coding) for coding in encoding.split(",")]
+    layers = [_layer(coding.strip()) for coding in encoding.split(",")]
     known = [layer for layer in layers if layer is not None]
     return _Layers(known[::-1]) if len(known) == len(layers) else None
 
 
-def _content(coding: str) -> _Unpacker | None:
+def _layer(coding: str) -> _Unpacker | None:
+    if coding in ("gzip", "x-gzip"):
+        return _Members(coding)
     content = Content(coding)
-    return None if content.unreadable else content
+    return _library_unpacker(coding) if content.unreadable else content
+
+
+class _Members:
+    """What gzip packed, in one go or several (RFC 1952, 2.2): clients read the first alone, and the disk would have all."""
+
+    def __init__(self, coding: str) -> None:
+        self._coding = coding
+        self._content = Content(coding)
+
+    def feed(self, data: bytes) -> bytes:
+        pieces = [self._content.feed(data)]
+        while rest := self._content.rest:
+            self._content = Content(self._coding)
+            pieces.append(self._content.feed(rest))
+        return b"".join(pieces)
 
 
 class _Layers:
@@ -81,6 +95,23 @@ class _Layers:
         for layer in self._layers:
             data = layer.feed(data)
         return data
+
+
+class _Frames:
+    """What zstd packed, in one frame or, as where each event was packed by itself, in several (RFC 8878, 3.1)."""
+
+    def __init__(self, make: Callable[[], Any]) -> None:
+        self._make = make
+        self._frame = make()
+
+    def feed(self, data: bytes) -> bytes:
+        pieces = []
+        while data:
+            if self._frame.eof:
+                self._frame = self._make()
+            pieces.append(self._frame.decompress(data))
+            data = self._frame.unused_data if self._frame.eof else b""
+        return b"".join(pieces)
 
 
 class _Foreign:
@@ -103,7 +134,10 @@ def _library_unpacker(coding: str) -> _Unpacker | None:
         return _Foreign(getattr(decompressor, "process", None) or decompressor.decompress)
     if coding == "zstd":
         library = _library("zstandard")
-        return _Foreign(library.ZstdDecompressor().decompressobj().decompress) if library is not None else None
+        if library is not None:
+            return _Frames(lambda: library.ZstdDecompressor().decompressobj())
+        library = _library("compression.zstd") or _library("backports.zstd")  # which httpx2 takes
+        return _Frames(library.ZstdDecompressor) if library is not None else None
     return None
 
 

@@ -13,7 +13,7 @@ from itertools import accumulate, takewhile
 from typing import Final
 from urllib.parse import unquote
 
-__all__ = ["Folded", "Span", "Unescaped", "folded_texts", "folds", "has_escapes", "unescape"]
+__all__ = ["Folded", "Span", "Unescaped", "as_lines", "folded_texts", "folds", "has_escapes", "unescape"]
 
 Span = tuple[int, int]
 """A part of a text: from the first character to before the second, counted from 0."""
@@ -30,14 +30,27 @@ _ALONE: Final = ""  # the name of strings that have none
 _NEEDED: Final = re.compile(r"\\u00[2-7]|%[2-7][0-9a-fA-F]|\\/")
 _CONTROL: Final = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
 
-# A string of a JSON object, with its name; or a name, passed over; or a string alone, as in an array. None goes over a line's
-# end, so that a quotation mark in other text spoils no more than its own line.
+# A string of a JSON object, with its name; or the name of something else; or a string alone, as in an array. None goes over a
+# line's end, so that a quotation mark in other text spoils no more than its own line; but the last may lack its end, as where
+# the connection was lost.
 _INSIDE: Final = r'(?:[^"\\\n]++|\\.)*+'
-_STRINGS: Final = re.compile(rf'"([^"\\\n]*+)"\s*+:\s*+"({_INSIDE})"|"{_INSIDE}"\s*+:|"({_INSIDE})"')
-_PLAIN_DATA: Final = re.compile(r'^data: ?+([^{["\r\n][^\r\n]*+)', re.MULTILINE)
+_END: Final = r'(?:"|\\?\Z)'
+_STRINGS: Final = re.compile(rf'"([^"\\\n]*+)"\s*+:\s*+"({_INSIDE}){_END}|"({_INSIDE})"\s*+:|"({_INSIDE}){_END}')
+_GROUPS: Final = _STRINGS.groups + 1  # in what `split` gives: what is before a string, and its groups
+# What stands between the strings of events that are JSON. Anything else there is text, whatever it looks like at first.
+_BETWEEN: Final = re.compile(
+    r"(?:[\s{}\[\]:,]++|-?\d[\d.]*+(?:[eE][+-]?\d++)?+|true|false|null|data:|event: ?+[\w.]++)*+"
+)
+# Data that is no JSON, though it may begin like some: the delta of a text may be a bracket.
+_PLAIN_DATA: Final = re.compile(
+    r'^data: ?+(?!\{\s*+["}]|\[\s*+(?:["{\[\]]|DONE\])|"[^\r\n]*"\r?$)([^\r\n]++)', re.MULTILINE
+)
 _INDEX: Final = re.compile(r'"(\w*[iI]ndex)"\s*+:\s*+(\d{1,9})')
+_LONE_CR: Final = re.compile(r"\r(?!\n)")
 _NO_JSON: Final = object()  # the name of the lines that hold no JSON
+_REST: Final = object()  # the name of what is in lines of JSON, and in none of their values
 _JSON: Final = ("data: {", "data:{", "{")
+_OTHER_TOKENS: Final = re.compile(r'"top_logprobs"\s*+:\s*+\[\s*+\{')
 _NUMBER: Final = re.compile(r'"(\w*[iI]ndex|item_?[iI]d|call_?[iI]d)"\s*:\s*("[^"\n]*"|\d+)')
 
 
@@ -123,11 +136,17 @@ class Folded:
         return found
 
 
+def as_lines(text: str) -> str:
+    """The text, as long as it is, with each line's end where `folded_texts` and `folds` see it: the standard allows a lone CR."""
+    return _LONE_CR.sub("\n", text) if "\r" in text else text
+
+
 def folded_texts(text: str) -> Iterator[tuple[object, str]]:
     """What the deltas of a stream say when they are joined, each text with the name of its fold. See `folds`."""
     once = _said_once(text)
     by_name: dict[str, list[str]] = {}
-    for name, value, alone in _STRINGS.findall(once):
+    parts = _STRINGS.split(once)
+    for name, value, alone in zip(parts[1::_GROUPS], parts[2::_GROUPS], parts[4::_GROUPS], strict=True):
         if value:
             try:
                 by_name[name].append(value)
@@ -143,6 +162,10 @@ def folded_texts(text: str) -> Iterator[tuple[object, str]]:
         yield _NO_JSON, "\n".join([*other, ""])
         if "data:" in text:
             yield _PLAIN_DATA, "".join(_PLAIN_DATA.findall(text))
+    rest = {part for part in set(parts[::_GROUPS]) if not _BETWEEN.fullmatch(part)}
+    rest.update(name for name in {*parts[1::_GROUPS], *parts[3::_GROUPS]} if name)
+    if rest:
+        yield _REST, "\n".join(rest)
     if _is_interleaved(once):
         for key, spans in _by_number(text).items():
             if len(spans) > 1:
@@ -159,6 +182,8 @@ def folds(text: str, name: object) -> Folded:
         once = Folded(text, _spans_said_once(text))
         strings = (match.span(match.lastindex or 0) for match in _STRINGS.finditer(once.text) if _name(match) == name)
         return Folded(text, [part for span in strings for part in once.where(*span)])
+    if name is _REST:
+        return Folded(text, list(_spans_of_rest(text)))
     if name is _PLAIN_DATA:
         return Folded(text, [match.span(1) for match in _PLAIN_DATA.finditer(text)])
     if name is _NO_JSON:
@@ -196,7 +221,8 @@ def _beginning(text: str) -> str:
         return ""
     first, last = min(lines), max(lines)  # what these two share, all share
     same = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(first, last, strict=False)))
-    ends = (match.end() for match in _STRINGS.finditer(first) if match[2])
+    # The line's end keeps a string that was cut short, which others go on with, from being one.
+    ends = (match.end() for match in _STRINGS.finditer(f"{first}\n") if match[2])
     return first[: max((end for end in ends if end <= same), default=0)]
 
 
@@ -204,7 +230,21 @@ def _name(match: re.Match[str]) -> str | None:
     """The name that a string has in its object, if this is a string."""
     if match[2]:
         return match[1]
-    return _ALONE if match[3] else None
+    return _ALONE if match[4] else None
+
+
+def _spans_of_rest(text: str) -> Iterator[Span]:
+    """Names, and what stands between strings and is no JSON, each with a quotation mark that keeps it from the next."""
+    end = 0
+    for match in _STRINGS.finditer(text):
+        if not _BETWEEN.fullmatch(text, end, match.start()):
+            yield end, match.start() + 1
+        end = match.end()
+        number = 1 if match[1] is not None else 3
+        if match[number]:
+            yield match.start(number), match.end(number) + 1
+    if not _BETWEEN.fullmatch(text, end):
+        yield end, len(text)
 
 
 def _lines(text: str) -> Iterator[Span]:
@@ -217,7 +257,9 @@ def _lines(text: str) -> Iterator[Span]:
 
 
 def _is_interleaved(text: str) -> bool:
-    """Whether the numbers of answers, items or calls go back as well as forth."""
+    """Whether the numbers of answers, items or calls go back as well as forth, or each token has others beside it."""
+    if _OTHER_TOKENS.search(text):
+        return True
     if text.count('ndex":') == text.count('ndex":0') + text.count('ndex": 0'):  # nearly always
         return False
     last: dict[str, int] = {}

@@ -38,6 +38,11 @@ class Content:
             data = layer.feed(data)
         return data
 
+    @property
+    def rest(self) -> bytes:
+        """What came after the end of what is packed. An HTTP client passes it over."""
+        return self._layers[0].rest if self._layers else b""
+
     def close(self) -> bytes:
         """The body has ended: what was held back until then."""
         data = b""
@@ -75,6 +80,11 @@ class _Layer:
             raise StreamError(msg, offset=self._fed) from None
         self._fed += len(data)
         return unpacked
+
+    @property
+    def rest(self) -> bytes:
+        rest: bytes = self._inflate.unused_data if self._inflate is not None else b""
+        return rest
 
     def close(self) -> bytes:
         if self._plain:

@@ -1,0 +1,246 @@
+"""Secrets in bodies that are not quite what they say, and in headers that hold URLs: none of them reaches the disk."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import re
+
+import httpx2
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pytest_streamrt import use_cassette
+from pytest_streamrt.cassette import load_cassette
+from pytest_streamrt.cassette.redact import PLACEHOLDER, Redactor
+from pytest_streamrt.cassette.seam import intercept
+from tests.cassette.recordings import ASK, URL, Network, answer, ask
+from tests.strategies import cut_text, examples, sizes
+
+KEY = "sk-proj-Qx7Zk1Wm4Rt8Yp2Ls5Vn9Bc3"  # known to nobody, but for its looks
+OPAQUE = "Zx81-qwerty-55-plain"  # which looks like nothing
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "one.jsonl"
+
+
+def clean(chunks, headers=(), **environment):
+    found, _ = Redactor(environment=environment).chunks(chunks, headers)
+    assert [len(chunk) for chunk in found] == [len(chunk) for chunk in chunks]
+    return b"".join(found).decode()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        f'data: {{"text": "mine is {KEY}',  # the connection was lost here
+        f'data: {{"text": "mine is {KEY}\\',
+        f'data: {{"{KEY}": 1}}\n\n',
+        f'data: {{"{KEY}": "a"}}\n\n',
+        f"{{'error': 'no such key: {KEY}'}}",  # Python's, not JSON
+        f"{{ {KEY} }}",
+        f'data: {{"a": 1}} {KEY}\n\n',
+        f'{{"a": 1}}\n{{"b": {KEY}}}\n',
+    ],
+)
+def test_where_json_is_cut_short_or_is_none(body):
+    assert clean([body.encode()]) == body.replace(KEY, PLACEHOLDER + "*" * (len(KEY) - len(PLACEHOLDER)))
+
+
+def test_a_last_delta_that_is_cut_short_belongs_to_those_before():
+    body = "".join(f'data: {{"id": "a", "text": "{piece}"}}\n\n' for piece in cut_text(KEY, [9]))
+
+    left = clean([body.removesuffix('"}\n\n').encode()])
+
+    assert "".join(json.loads(line[6:])["text"] for line in left.split("\n\n")[:-1]) == PLACEHOLDER + "*" * 17
+    assert left.endswith('"*****')
+
+
+def test_what_stands_in_events_beside_their_strings_stays():
+    frames = [f'event: a.b\ndata: {{"n":{n},"at":1712345678.5e3,"ok":true,"no":null,"t":"x"}}\n\n' for n in range(3)]
+    body = "".join([*frames, "data: [DONE]\n\n"])
+    found = Redactor(environment={}, patterns=[re.compile(r"\d{10}")])
+
+    assert b"".join(found.chunks([body.encode()])[0]).decode() == body
+
+
+@pytest.mark.parametrize("secret", ["p{ss[w0rd]12345", '"quoted-secret-9"', KEY])
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_plain_text_that_begins_like_json_and_any_line_ends(secret, end):
+    frames = [f"data: {letter}{end}{end}" for letter in f"it is {secret}."]
+
+    left = clean([frame.encode() for frame in frames], A_PASSWORD=secret)
+
+    said = "".join(line[6:] for line in left.split(end) if line)
+    assert said == f"it is {PLACEHOLDER}{'*' * (len(secret) - len(PLACEHOLDER))}."
+
+
+def test_the_tokens_that_a_model_might_have_said_instead():
+    frames = []
+    for piece in cut_text(OPAQUE, [3]):
+        others = [{"token": piece, "logprob": -0.1}, {"token": "other", "logprob": -3.0}]
+        delta = {"content": piece}
+        choice = {
+            "index": 0,
+            "delta": delta,
+            "logprobs": {"content": [{"token": piece, "logprob": -0.1, "top_logprobs": others}]},
+        }
+        frames.append(f"data: {json.dumps({'id': 'chatcmpl-1', 'choices': [choice]})}\n\n".encode())
+
+    left = clean(frames, A_TOKEN=OPAQUE)
+
+    tokens = [json.loads(line[6:])["choices"][0]["logprobs"]["content"][0] for line in left.split("\n\n") if line]
+    for said in ("".join(t["token"] for t in tokens), "".join(t["top_logprobs"][0]["token"] for t in tokens)):
+        assert said == PLACEHOLDER + "*" * (len(OPAQUE) - len(PLACEHOLDER))
+    assert {t["top_logprobs"][1]["token"] for t in tokens} == {"other"}
+
+
+def zstd(data):
+    return pytest.importorskip("zstandard").ZstdCompressor().compress(data)
+
+
+@pytest.mark.parametrize("secret", [KEY, OPAQUE])
+@pytest.mark.parametrize("together", [True, False])
+@pytest.mark.parametrize("encoding", ["gzip", "zstd"])
+def test_where_each_event_was_packed_by_itself(encoding, together, secret, path, monkeypatch):
+    monkeypatch.setenv("A_TOKEN", OPAQUE)
+    pack = gzip.compress if encoding == "gzip" else zstd
+    chunks = [pack(f"data: {text}.\n\n".encode() * 20) for text in ("hello", f"it is {secret}", "bye")]
+    chunks = [b"".join(chunks)] if together else chunks
+
+    network = Network(chunks, headers=[("content-encoding", encoding)])
+    with intercept(network), use_cassette(path, record="once"), httpx2.Client(verify=False) as client:
+        with client.stream("POST", URL, json=ASK) as response:
+            list(response.iter_raw())
+
+    (recorded,) = load_cassette(path)
+    left = gzip.decompress(b"".join(chunk.data for chunk in recorded.chunks)).decode()
+    assert secret not in left
+    assert left.count("data: hello") == left.count(f"data: it is {PLACEHOLDER}") == left.count("data: bye") == 20
+    assert len(recorded.chunks) == len(chunks)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "/back?state=1&code={}",
+        "//login.example/back?id_token={}",
+        "https://login.example/back#access_token={}&state=1",
+        "https://login.example/back#/route?token={}",
+        "wss://api.example/v1/realtime?api-key={}",
+        "HTTPS://api.example/?token={}",
+        "<https://api.example/?page=2&private_token={}>; rel=next",
+        "0; url=https://api.example/?secret={}",
+        "https://me:{}@api.example/",
+        "<https://me:{}@api.example/>; rel=next",
+        "http://[not-a-host/?key={}",
+    ],
+)
+def test_a_url_in_a_header(value, path):
+    network = Network(
+        [f"it is at {value.format(OPAQUE)}".encode()], answer("b"), headers=[("location", value.format(OPAQUE))]
+    )
+    with intercept(network), use_cassette(path, record="once"):
+        ask(headers={"x-from": value.format(OPAQUE)})
+
+    assert OPAQUE.encode() not in path.read_bytes()
+    (recorded,) = load_cassette(path)
+    left = dict(recorded.response_headers)["location"].lower()
+    assert left in (value.format("redacted").lower(), value.replace("me:{}", "redacted").lower())
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["/a/b?page=2#top", "https://h.example/?q=a=b&c#d", 'W/"abc?x=1"', "max-age=3; a=b", "http://[x", "a@b://c"],
+)
+def test_a_header_without_secrets_stays_as_it_is(value):
+    assert Redactor(environment={}).headers([("x-any", value)]) == (("x-any", value),)
+
+
+def test_a_url_that_is_none_is_recorded_without_its_secrets():
+    redactor = Redactor(environment={})
+    redactor.learn([], f"http://[nowhere/?api_key={OPAQUE}")
+
+    assert redactor.url(f"http://[nowhere/?api_key={OPAQUE}") == "http://[nowhere/?api_key=redacted"
+    assert redactor.text(f"with {OPAQUE}") == f"with {PLACEHOLDER}"
+
+
+def test_a_cookie_that_an_earlier_answer_has_told(path):
+    class Two(Network):
+        def handle(self, library, transport, request, forward):
+            self.headers = self.headers[:1] if not self.requests else [("set-cookie", f"sid={OPAQUE}")]
+            return super().handle(library, transport, request, forward)
+
+    with intercept(Two([f"your session will be {OPAQUE}".encode()], [b"ok"])), use_cassette(path, record="once"):
+        ask()
+        ask({**ASK, "model": "n"})
+
+    assert OPAQUE.encode() not in path.read_bytes()
+
+
+def test_a_cookie_that_the_user_s_function_takes_away_is_known_all_the_same(path):
+    def without_cookies(response):
+        response.headers = [(name, value) for name, value in response.headers if name != "set-cookie"]
+        return response
+
+    network = Network([f"your session is {OPAQUE}".encode()], headers=[("set-cookie", f"sid={OPAQUE}")])
+    with intercept(network), use_cassette(path, record="once", before_record_response=without_cookies):
+        ask()
+
+    assert OPAQUE.encode() not in path.read_bytes()
+
+
+@pytest.mark.parametrize("field", ["client_secret", "refresh_token", "password"])
+def test_a_form_that_asks_for_a_token(field, path):
+    def post(secret):
+        with httpx2.Client(verify=False) as client:
+            return client.post(URL, data={"grant_type": "x", field: secret}).content
+
+    with intercept(Network([f"not {OPAQUE}".encode()])), use_cassette(path, record="once"):
+        recorded = post(OPAQUE)
+    assert OPAQUE.encode() not in path.read_bytes()
+    with use_cassette(path):
+        assert len(post("another-secret-of-mine")) == len(recorded)
+
+
+@given(
+    constant=st.dictionaries(st.sampled_from(["id", "type", "a"]), st.sampled_from(["x", "", "{", '\\"{', "data: {"])),
+    head=st.sampled_from(["data: ", "data:", ""]),
+    end=st.sampled_from(["\n", "\r\n"]),
+    between=st.lists(
+        st.sampled_from([": ping", "event: x", "", '"', '{"', "[", 'data: {"a":"cut', 'data: {"a":"x"}']), max_size=9
+    ),
+    nested=st.sampled_from(["plain", "object", "array"]),
+    pieces=sizes,
+    window=st.integers(1, 60),
+)
+@examples(200)
+def test_whatever_all_events_begin_with(constant, head, end, between, nested, pieces, window):
+    secret = 'ab"ca{b-12\\3é4ab'
+    lines = []
+    for number, piece in enumerate(cut_text(f"<{secret}>", pieces)):
+        value = {"plain": {"t": piece}, "object": {"d": {"t": piece}}, "array": {"d": [{"t": piece}]}}[nested]
+        lines += [head + json.dumps({**constant, **value}, separators=(",", ":")), *between[number : number + 1]]
+    whole = end.join([*lines, ""]).encode()
+    chunks = [whole[at : at + window] for at in range(0, len(whole), window)]
+
+    left = clean(chunks, A_SECRET=secret).split(end)
+
+    said = ""
+    for line in left:
+        if line.startswith(f"{head}{{") and (event := loaded(line.removeprefix(head))):
+            inner = event.get("d", event)
+            said += (inner[0] if isinstance(inner, list) else inner).get("t", "")
+    assert "".join(said).startswith("<")
+    assert said.endswith(">")
+    assert set(said[1:-1]) <= set(PLACEHOLDER + "*")
+
+
+def loaded(line):
+    try:
+        return json.loads(line)
+    except ValueError:
+        return None
