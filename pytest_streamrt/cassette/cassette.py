@@ -325,7 +325,8 @@ class Cassette:
                 msg = (
                     f"there is no recording {where}.\nThe nearest of {len(self._known)} recorded requests differs:\n"
                     f"{self.redactor.text(show(differences))}\n"
-                    "If the request is right, record it: pytest --streamrt-record=new_episodes"
+                    "If the request is right, record the cassette anew: pytest --streamrt-record=rewrite. To keep what is "
+                    "recorded, where that is still asked for, and add this: pytest --streamrt-record=new_episodes"
                 )
                 if len(differences) == 1 and _asks_another_server(closest.url, asked.url):
                     msg += "\nOnly the server differs: set the base URL (as OPENAI_BASE_URL does) as it was when it was recorded"

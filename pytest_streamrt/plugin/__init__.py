@@ -23,7 +23,7 @@ from pytest_streamrt.plugin.fixtures import (
     virtual_clock,
 )
 from pytest_streamrt.plugin.options import add_options, check_options, option
-from pytest_streamrt.plugin.providers import fake_provider, marker_is_the_providers
+from pytest_streamrt.plugin.providers import fake_provider, keys_first, marker_is_the_providers
 from pytest_streamrt.plugin.state import begin_state, state_of
 
 __all__ = [
@@ -76,6 +76,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         from pytest_streamrt.fake.respx_bridge import register_httpcore2
 
         register_httpcore2()
+    keys_first(item)
     if item.get_closest_marker("streamrt") is not None and not marker_is_the_providers(item):
         from pytest_streamrt.plugin.cassettes import cassette_first
 
@@ -116,6 +117,18 @@ def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, Any, Any]:
             from pytest_streamrt.plugin.cassettes import close_cassette
 
             close_cassette(item)
+        state.open.close()  # what is there without a cassette: it could not be opened, or there are keys alone
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """Say what mends a module that could not be imported because a client in it wants a key."""
+    report = yield
+    if report.failed:
+        from pytest_streamrt.plugin.checks import add_key_advice
+
+        add_key_advice(report)
+    return report
 
 
 @pytest.hookimpl(wrapper=True)

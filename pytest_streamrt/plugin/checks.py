@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Final
 
 import pytest
 
 from pytest_streamrt.plugin.state import TestState, state_of
 
-__all__ = ["add_sections", "check_test", "what_runs_async_tests"]
+__all__ = ["add_key_advice", "add_sections", "check_test", "what_runs_async_tests"]
 
 _SECTION: Final = "streamrt transcript"
 _DOUBT: Final = "streamrt cassette"
 _MISSES: Final = "streamrt requests without a recording"
 _UNANSWERED: Final = "streamrt requests without a script"
+_RUNNERS: Final = {"anyio": "anyio", "asyncio": "pytest-asyncio", "trio": "pytest-trio"}  # marks, each with whose it is
 
 
 def check_test(item: pytest.Item) -> None:
@@ -36,10 +38,30 @@ def what_runs_async_tests(item: pytest.Item, error: BaseException) -> str | None
     """What to say where nothing runs an async test of ours: pytest's own advice is to install what is installed."""
     if "async def functions are not natively supported" not in str(error) or not state_of(item).used:
         return None
+    for mark, whose in _RUNNERS.items():
+        if item.get_closest_marker(mark) is not None and not item.config.pluginmanager.has_plugin(mark):
+            return (
+                f"this test is async and marked {mark}, and nothing runs it: the plugin of {whose} is not loaded. Leave out "
+                f"-p no:{mark}, load it with -p {mark} where plugins are not loaded by themselves, or install {whose}"
+            )
     return (
         "this test is async, and nothing runs it. Mark it: @pytest.mark.anyio, whose runner comes with this plugin; or "
         "@pytest.mark.asyncio, where pytest-asyncio is installed; or the whole file: pytestmark = pytest.mark.anyio"
     )
+
+
+def add_key_advice(report: pytest.CollectReport) -> None:
+    """Say what mends a module that makes a client while it is imported, without a key: placeholders come with the tests.
+
+    There are none while tests are collected: what is skipped where a key is missing would not be skipped any more.
+    """
+    if re.search(r"api[ _]?key", str(report.longrepr), re.IGNORECASE):
+        advice = (
+            "Likely: a client is made while its module is imported, and there is no key then: placeholders for keys are there "
+            "while a test runs. Make the client where it is used, or put a key that means nothing into conftest.py:\n"
+            '    os.environ.setdefault("OPENAI_API_KEY", "none")'
+        )
+        report.sections.append(("streamrt", advice))
 
 
 def add_sections(item: pytest.Item, report: pytest.TestReport) -> None:

@@ -14,7 +14,7 @@ from pytest_streamrt.plugin.state import state_of
 if TYPE_CHECKING:
     from pytest_streamrt.fake import FakeProvider
 
-__all__ = ["fake_provider", "marker_is_the_providers"]
+__all__ = ["fake_provider", "keys_first", "marker_is_the_providers"]
 
 
 @pytest.fixture
@@ -43,6 +43,14 @@ def fake_provider(request: pytest.FixtureRequest, streamrt_config: Any) -> Itera
         yield state.provider
     finally:
         context.__exit__(None, None, None)
+
+
+def keys_first(item: pytest.Item) -> None:
+    """Have placeholders for API keys there before the test's fixtures: one that makes a client may come before this one."""
+    if "fake_provider" in getattr(item, "fixturenames", ()):
+        from pytest_streamrt.cassette.keys import placeholder_keys
+
+        state_of(item).open.enter_context(placeholder_keys())
 
 
 def marker_is_the_providers(item: pytest.Item) -> bool:

@@ -1,0 +1,98 @@
+"""What somebody who meets the plugin for the first time gets wrong, and what it says of that."""
+
+from __future__ import annotations
+
+import pytest
+
+
+@pytest.mark.parametrize(("mark", "plugin"), [("anyio", "anyio"), ("asyncio", "pytest-asyncio")])
+def test_a_marked_test_whose_runner_is_not_loaded_is_told_so(mark, plugin, project):
+    project.ini(f"markers =\n    {mark}")
+    project.write(f"""
+        import pytest
+
+        @pytest.mark.{mark}
+        @pytest.mark.virtual_time
+        async def test_it():
+            pass
+    """)
+
+    result = project.run("-p", f"no:{mark}", "-W", "ignore::pytest.PytestConfigWarning")
+
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(
+        [f"*marked {mark}, and nothing runs it: the plugin of {plugin} is not loaded. Leave out -p no:{mark}*"]
+    )
+
+
+def test_a_client_made_before_the_fake_provider_finds_a_key_and_none_stays_behind(project):
+    project.write("""
+        import os
+
+        import openai
+        import pytest
+        from pytest_streamrt import script
+
+        @pytest.fixture
+        def client():
+            return openai.OpenAI()
+
+        def test_the_client_comes_first(client, fake_provider):
+            fake_provider.enqueue(script("Hello"))
+            answer = client.chat.completions.create(model="m", messages=[])
+            assert answer.choices[0].message.content == "Hello"
+
+        @pytest.mark.streamrt(timing="fast")
+        def test_a_cassette_that_cannot_be_opened():
+            pass
+
+        def test_afterwards():
+            assert "OPENAI_API_KEY" not in os.environ
+    """)
+
+    result = project.run()
+
+    result.assert_outcomes(passed=2, errors=1)
+
+
+def test_a_client_that_is_made_on_import_without_a_key_is_told_what_to_do(project):
+    project.write("import openai\n\nCLIENT = openai.AsyncOpenAI()", name="chat")
+    project.write("""
+        import chat
+
+        def test_it(fake_provider):
+            pass
+    """)
+
+    result = project.run()
+
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["Likely: a client is made while its module is imported*", "*os.environ.setdefault(*"])
+
+    (project.path / "conftest.py").write_text('import os\n\nos.environ.setdefault("OPENAI_API_KEY", "none")\n')
+    project.run().assert_outcomes(passed=1)
+
+
+def test_an_edited_prompt_is_told_of_both_ways_to_record_it(project):
+    test = """
+        import httpx2
+        import pytest
+
+        @pytest.mark.streamrt
+        def test_ask():
+            with pytest.raises(httpx2.ConnectError):
+                httpx2.post("http://127.0.0.1:9/v1", json={"say": "WORD"})
+    """
+    project.write(test.replace("WORD", "hello"))
+    project.record()
+    project.write(test.replace("WORD", "good bye"))
+
+    result = project.run()
+
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(
+        [
+            "*body.say: recorded 'hello', now 'good bye'",
+            "If the request is right, record the cassette anew: *--streamrt-record=rewrite*add this: *=new_episodes",
+        ]
+    )
