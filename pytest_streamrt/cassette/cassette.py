@@ -35,8 +35,9 @@ from pytest_streamrt.script.parts import Fault
 from pytest_streamrt.transcript.exchange import Exchange
 from pytest_streamrt.transcript.log import Transcript
 from pytest_streamrt.wire import Cut
+from pytest_streamrt.wording import counted
 
-__all__ = ["Cassette", "RecordMode", "Timing"]
+__all__ = ["Cassette", "RecordMode", "Timing", "check_playing"]
 
 RecordMode = Literal["none", "once", "new_episodes", "all", "rewrite"]
 """What to do with a request. "none": play it, never record. "once": record if there is no cassette yet, else play.
@@ -46,6 +47,20 @@ everything anew."""
 Timing = Literal["auto", "instant", "recorded"] | float
 """When played chunks come. "recorded": as recorded; a number: so many times faster; "instant": at once; "auto": as recorded
 on virtual time, where it costs nothing, else at once."""
+
+
+def check_playing(timing: Timing, cut: Cut) -> None:
+    """Refuse what is no way to play a recording.
+
+    Raises:
+        CassetteError: `timing` or `rechunk` is none of their values; it says which those are.
+    """
+    if timing not in ("auto", "instant", "recorded") and not (isinstance(timing, int | float) and timing > 0):
+        raise CassetteError(f'timing is "auto", "instant", "recorded" or a factor above 0, not {timing!r}')
+    try:
+        wire.rechunk(b"", cut)
+    except ValueError as error:
+        raise CassetteError(str(error)) from None
 
 
 class Cassette:
@@ -66,13 +81,7 @@ class Cassette:
         if mode not in get_args(RecordMode):
             msg = f"a cassette's record mode is one of {', '.join(get_args(RecordMode))}, not {mode!r}"
             raise CassetteError(msg)
-        if timing not in ("auto", "instant", "recorded") and not (isinstance(timing, int | float) and timing > 0):
-            msg = f'a cassette\'s timing is "auto", "instant", "recorded" or a factor above 0, not {timing!r}'
-            raise CassetteError(msg)
-        try:
-            wire.rechunk(b"", cut)
-        except ValueError as error:
-            raise CassetteError(str(error)) from None
+        check_playing(timing, cut)
         self.path = path
         self.mode = mode
         self.transcript = transcript
@@ -132,8 +141,9 @@ class Cassette:
             return self.misses[0]
         if self.unplayed and not self._records:
             left = "\n".join(f"    {each.method} {each.url}" for each in self.unplayed)
+            never = "was never" if len(self.unplayed) == 1 else "were never"
             return (
-                f"{len(self.unplayed)} of {len(self._known)} recordings in {self.path} were never played:\n{left}\n"
+                f"{len(self.unplayed)} of {counted(len(self._known), 'recording')} in {self.path} {never} played:\n{left}\n"
                 "The code no longer makes these requests, or stops before it does. If that is right, record the "
                 "cassette again: pytest --streamrt-record=rewrite"
             )
@@ -323,7 +333,7 @@ class Cassette:
             closest, differences = found
             if differences:
                 msg = (
-                    f"there is no recording {where}.\nThe nearest of {len(self._known)} recorded requests differs:\n"
+                    f"there is no recording {where}.\nThe nearest of {counted(len(self._known), 'recorded request')} differs:\n"
                     f"{self.redactor.text(show(differences))}\n"
                     "If the request is right, record the cassette anew: pytest --streamrt-record=rewrite. To keep what is "
                     "recorded, where that is still asked for, and add this: pytest --streamrt-record=new_episodes"

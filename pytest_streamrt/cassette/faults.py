@@ -22,6 +22,7 @@ from pytest_streamrt.script.faults import Corrupt, Duplicate, Truncate
 from pytest_streamrt.script.parts import Disconnect, ErrorPart, Fault, Stall
 from pytest_streamrt.transcript.answer import Answer
 from pytest_streamrt.wire import rechunk
+from pytest_streamrt.wording import counted
 
 __all__ = ["Overlaid", "lay_over"]
 
@@ -67,21 +68,21 @@ class _Stream:
     @property
     def unit(self) -> str:
         """What is counted."""
-        return "chunks" if self.dialect is None else "deltas"
+        return "chunk" if self.dialect is None else "delta"
 
     def offset(self, fault: Fault) -> int:
         """After how many bytes that fault strikes."""
         if fault.byte is not None:
             size = sum(len(chunk.data) for chunk in self.interaction.chunks)
             if fault.byte > size:
-                raise CassetteError(f"{_show(fault)} never strikes: the recorded answer has {size} bytes")
+                raise CassetteError(f"{_show(fault)} never strikes: the recorded answer has {counted(size, 'byte')}")
             return fault.byte
         after = fault.after or 0
         if after > len(self.outs):
             recorded = self.interaction
             msg = (
-                f"{_show(fault)} never strikes: the recorded answer to {recorded.method} {recorded.url} has {len(self.outs)} "
-                f"{self.unit}"
+                f"{_show(fault)} never strikes: the recorded answer to {recorded.method} {recorded.url} has "
+                f"{counted(len(self.outs), self.unit)}"
             )
             raise CassetteError(msg)
         return self.outs[after - 1] if after else self.begin
@@ -116,7 +117,7 @@ def lay_over(interactions: Sequence[Interaction], faults: Iterable[Fault] | Faul
             raise CassetteError(msg)
         number = fault.exchange or _first_answer(interactions)
         if number > len(interactions):
-            msg = f"{_show(fault)} never strikes: the cassette has {len(interactions)} recorded exchanges"
+            msg = f"{_show(fault)} never strikes: the cassette has {counted(len(interactions), 'recorded exchange')}"
             raise CassetteError(msg)
         by_exchange.setdefault(number, []).append(fault)
     result: list[Interaction] = []

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import overload
 
 from pytest_streamrt.transcript.exchange import How
+from pytest_streamrt.wording import counted
 
 __all__ = ["Chunks", "Headers", "Interaction", "RecordedChunk"]
 
@@ -93,7 +94,7 @@ class Chunks(Sequence[RecordedChunk]):
         return list(self) == other if isinstance(other, list) else NotImplemented
 
     def __repr__(self) -> str:
-        return f"<{len(self)} chunks of {sum(map(len, self.data))} bytes>"
+        return f"<{counted(len(self), 'chunk')} of {counted(sum(map(len, self.data)), 'byte')}>"
 
 
 @dataclass

@@ -10,6 +10,7 @@ from pytest_streamrt.cassette.config import CassetteConfig, RecordedResponse
 from pytest_streamrt.cassette.interaction import Chunks, Interaction
 from pytest_streamrt.cassette.matching import Asked, Matcher
 from pytest_streamrt.errors import CassetteError
+from pytest_streamrt.wording import counted
 
 __all__ = ["Failure", "altered", "asked_of", "later", "only_errors", "why_not"]
 
@@ -37,7 +38,7 @@ def altered(recorded: Interaction, config: CassetteConfig) -> Interaction | None
         raise CassetteError(f"before_record_response returns the response, or None to drop it, not {changed!r:.200}")
     if len(changed.chunks) != len(recorded.chunks):
         msg = (
-            f"before_record_response has made {len(changed.chunks)} chunks of {len(recorded.chunks)}: it may change what is "
+            f"before_record_response has made {counted(len(changed.chunks), 'chunk')} of {len(recorded.chunks)}: it may change what is "
             "in them, and not how many there are"
         )
         raise CassetteError(msg)
@@ -87,7 +88,7 @@ def why_not(
         return "the test broke off with an error, so the recording may be a fragment. Mend the test and record it again"
     if failure == "assertion" and (len(new) < len(old) or _cut(new) > _cut(old)):
         return (
-            f"the test failed before it had made all the requests that are there ({len(new)} exchanges, "
+            f"the test failed before it had made all the requests that are there ({counted(len(new), 'exchange')}, "
             f"{_cut(new)} of them closed half-way; there are {len(old)} and {_cut(old)}). Mend the test and record it again"
         )
     return None

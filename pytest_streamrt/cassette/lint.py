@@ -21,6 +21,7 @@ from pytest_streamrt.cassette.redact import Redactor
 from pytest_streamrt.cassette.secrets import is_secret_header
 from pytest_streamrt.cassette.unpack import encodings_of, unpack
 from pytest_streamrt.cassette.views import Span
+from pytest_streamrt.wording import counted
 
 __all__ = ["PERSONAL", "Cleaned", "Leak", "is_cassette", "lint"]
 
@@ -235,7 +236,7 @@ def _masked(value: str) -> str:
     """Enough to know it by, and not enough to use it."""
     if value == PLACEHOLDER or len(value) < _SHORT:
         return "…"
-    return f"{value[:_SHOWN]}… ({len(value)} characters)"
+    return f"{value[:_SHOWN]}… ({counted(len(value), 'character')})"
 
 
 def _plain(body: bytes, headers: Sequence[tuple[str, str]]) -> str:

@@ -10,6 +10,7 @@ from pytest_streamrt.cassette.interaction import Chunks, Interaction, RecordedCh
 from pytest_streamrt.cassette.played import AT_ONCE, NEVER, Played
 from pytest_streamrt.errors import NotReplayable
 from pytest_streamrt.transcript.exchange import Exchange
+from pytest_streamrt.wording import counted
 
 __all__ = ["Playback"]
 
@@ -89,8 +90,8 @@ class Playback(Played):
             # What would have followed is unknown. A polite end would make a cut answer look like a whole one.
             self.close("client")
             msg = (
-                f"{self._name} ends here: the client that recorded it closed the response after {len(recorded.chunks)} "
-                "chunks, and this client reads on. Record it again with the client of today: "
+                f"{self._name} ends here: the client that recorded it closed the response after "
+                f"{counted(len(recorded.chunks), 'chunk')}, and this client reads on. Record it again with the client of today: "
                 "pytest --streamrt-record=rewrite"
             )
             raise NotReplayable(msg)

@@ -13,6 +13,7 @@ from pytest_streamrt.cli.exits import EXIT_CODES, explained
 from pytest_streamrt.cli.files import Found, find
 from pytest_streamrt.cli.redaction import config_of, redaction_options
 from pytest_streamrt.errors import CassetteError
+from pytest_streamrt.wording import counted
 
 __all__ = ["command"]
 
@@ -88,7 +89,7 @@ def _convert(found: Found, output: Path | None, made: dict[Path, Path], redactor
     clean = [redactor.interaction(each) for each in interactions]
     save_cassette(target, lines_of(clean))
     made[target] = found.path
-    count = f"{len(clean)} exchange{'' if len(clean) == 1 else 's'}"
+    count = counted(len(clean), "exchange")
     secrets = (
         f"; taken out: {', '.join(sorted({finding.what for finding in redactor.findings}))}"
         if redactor.findings

@@ -22,6 +22,7 @@ from pytest_streamrt import (
 from pytest_streamrt.cli.exits import EXIT_CODES, explained
 from pytest_streamrt.errors import CassetteError
 from pytest_streamrt.events import Event, TextDelta
+from pytest_streamrt.wording import counted
 
 __all__ = ["MODEL", "PLAN", "SAFER", "URL", "cassette", "command", "run_demo"]
 
@@ -101,7 +102,7 @@ def run_demo(backend: str = "asyncio") -> str:
             "",
             *(f"    {line}" for line in outcome.text.splitlines()),
             "",
-            f"{said} deltas were said; {planner.unread_deltas} more were recorded and never waited for.",
+            f"{counted(said, 'delta was', 'deltas were')} said; {counted(planner.unread_deltas, 'more was', 'more were')} recorded and never waited for.",
         ]
     )
 

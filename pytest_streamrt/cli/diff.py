@@ -15,6 +15,7 @@ from pytest_streamrt.cli.differences import Difference, differences
 from pytest_streamrt.cli.exits import explained
 from pytest_streamrt.cli.reading import read, visible
 from pytest_streamrt.cli.shape import shape_differences
+from pytest_streamrt.wording import counted
 
 __all__ = ["command"]
 
@@ -63,7 +64,7 @@ def command(*, old: Path, new: Path, shape: bool, ignore: tuple[str, ...], toler
         for line in _lines(changed, several=old.is_dir()):
             click.echo(line)
         if not changed:
-            click.echo(f"nothing differs in {len(found)} {'file' if len(found) == 1 else 'files'}")
+            click.echo(f"nothing differs in {counted(len(found), 'file')}")
     raise click.exceptions.Exit(1 if changed else 0)
 
 

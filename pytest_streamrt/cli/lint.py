@@ -15,6 +15,7 @@ from pytest_streamrt.cli.exits import EXIT_CODES
 from pytest_streamrt.cli.files import find
 from pytest_streamrt.cli.redaction import config_of, redaction_options
 from pytest_streamrt.errors import CassetteError
+from pytest_streamrt.wording import counted
 
 if TYPE_CHECKING:
     from pytest_streamrt.cassette.lint import Cleaned
@@ -92,12 +93,12 @@ def command(paths: tuple[Path, ...], *, personal: bool, as_json: bool, **filters
 
 def _summary(leaks: Sequence[dict[str, object]], files: int) -> str:
     if not leaks:
-        return f"nothing found in {files} file{'' if files == 1 else 's'}"
+        return f"nothing found in {counted(files, 'file')}"
     touched = list(dict.fromkeys(str(leak["file"]) for leak in leaks))
     context = click.get_current_context()
     options = [*_given(context)]
     return (
-        f"{len(leaks)} found in {len(touched)} of {files} files. Take them out: streamrt scrub "
+        f"{len(leaks)} found in {len(touched)} of {counted(files, 'file')}. Take them out: streamrt scrub "
         f"{shlex.join([*options, *touched])}\nA key that was committed, or sent to anybody, is known: revoke it as well."
     )
 

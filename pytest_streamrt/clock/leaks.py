@@ -19,6 +19,7 @@ from weakref import WeakKeyDictionary
 from pytest_streamrt.clock.current import asyncio_loop_here, in_trio
 from pytest_streamrt.clock.tasks import describe, in_finaliser, where_called
 from pytest_streamrt.errors import LeftBehind
+from pytest_streamrt.wording import counted
 
 __all__ = ["LeakWatch", "no_task_leaks", "note_open", "report_left"]
 
@@ -169,7 +170,7 @@ def no_task_leaks() -> Iterator[None]:
 def report_left(left: list[str]) -> str:
     """What was left behind, for an error message."""
     lines = "\n".join(f"  {each}" for each in left)
-    return f"{len(left)} thing{'s' if len(left) > 1 else ''} left behind:\n{lines}"
+    return f"{counted(len(left), 'thing')} left behind:\n{lines}"
 
 
 def _name(task: Any) -> str:

@@ -15,6 +15,7 @@ from typing import Any, Final, Literal, Protocol, get_args
 
 from pytest_streamrt.clock.threads import Threads, is_blocked
 from pytest_streamrt.errors import ClockError, VirtualTimeStuck
+from pytest_streamrt.wording import counted
 
 __all__ = ["ClockOptions", "Driver", "LeakPolicy", "RealIO", "VirtualClock"]
 
@@ -57,12 +58,12 @@ class ClockOptions:
     def __post_init__(self) -> None:
         for name, choices in (("real_io", get_args(RealIO)), ("leaked_tasks", get_args(LeakPolicy))):
             if getattr(self, name) not in choices:
-                msg = f"virtual time: {name} is one of {', '.join(choices)}, not {getattr(self, name)!r}"
+                msg = f"virtual_time: {name} is one of {', '.join(choices)}, not {getattr(self, name)!r}"
                 raise ClockError(msg)
         for name in ("max_virtual", "max_events", "watchdog", "settle_time", "spin_limit"):
             value = getattr(self, name)
             if not isinstance(value, int | float) or isinstance(value, bool) or not value > 0:
-                msg = f"virtual time: {name} is a number above 0, not {value!r}"
+                msg = f"virtual_time: {name} is a number above 0, not {value!r}"
                 raise ClockError(msg)
 
 
@@ -225,7 +226,7 @@ class VirtualClock:
         if self._reads > self.options.spin_limit * _READS_A_SPIN:
             self._reads = 0
             self.stuck(
-                f"livelock: the time was read {self.options.spin_limit * _READS_A_SPIN:,} times, and it has not moved",
+                f"livelock: the time was read {counted(self.options.spin_limit * _READS_A_SPIN, 'time')}, and it has not moved",
                 "Code that waits without sleeping, such as `while time.monotonic() < deadline: pass`: computing takes no "
                 "virtual time.",
                 "Sleep in the loop, or allow more: --streamrt-spin-limit. @pytest.mark.virtual_time(patch_time=False) gives "
@@ -255,7 +256,7 @@ class VirtualClock:
                 if _real_ns() - self._spinning_since < self.options.watchdog * NS:
                     return
             self.stuck(
-                f"livelock: {self.options.spin_limit:,} iterations of the loop, and the clock has not moved",
+                f"livelock: {counted(self.options.spin_limit, 'iteration')} of the loop, and the clock has not moved",
                 "A task that runs again and again without sleeping, such as `while not done: await sleep(0)`.",
                 "Wait for an event instead, or allow more: --streamrt-spin-limit.",
             )
@@ -344,7 +345,7 @@ class VirtualClock:
         if self._jumps_without_progress > self.options.max_events:
             self._jumps_without_progress = 0
             return (
-                f"went nowhere: {self.options.max_events:,} timers in a row, and no stream has moved",
+                f"went nowhere: {counted(self.options.max_events, 'timer')} in a row, and no stream has moved",
                 "A heartbeat or a poll that goes on for ever, beside tasks that wait for something else.",
                 "End it, or allow more: @pytest.mark.virtual_time(max_events=…).",
             )

@@ -34,6 +34,7 @@ from pytest_streamrt.clock.patching import SharedPatch
 from pytest_streamrt.clock.tasks import describe
 from pytest_streamrt.clock.threads import Threads
 from pytest_streamrt.clock.timeline import NS, VirtualClock
+from pytest_streamrt.wording import counted
 
 __all__ = ["drive_trio", "on_spawn"]
 
@@ -294,7 +295,7 @@ class _TrioDriver(trio.abc.Clock, trio.abc.Instrument):
     def _before_jump(self, sockets: int) -> float | None:
         """Sockets are open that are not ours: how long to wait, as the policy says, or None to jump."""
         clock = self._clock
-        which = f"{sockets} task(s) wait for a socket" if sockets > 1 else "a task waits for a socket"
+        which = counted(sockets, "task waits for a socket", "tasks wait for a socket")
         if clock.options.real_io == "error":
             clock.open_socket(f"{which}; see below where")
             return 0

@@ -13,6 +13,7 @@ import anyio
 
 from pytest_streamrt.clock import NS, now_ns
 from pytest_streamrt.wire.sse import ServerSentEvent, SSEDecoder
+from pytest_streamrt.wording import counted
 
 __all__ = ["ASKED", "Arrived", "Problem", "tap"]
 
@@ -54,6 +55,7 @@ class Arrived:
         chunks: each piece of the body, and when it came.
         ended: when the body was over; None as long as it is not.
         broke: what cut it short, if anything did.
+        watched: whether its body is, or was, noted as it comes.
         virtual: whether the times are virtual.
         deltas: of the provider's last answer, how many deltas had been made when the first byte came, and in all; None
             where no transcript was given.
@@ -68,6 +70,7 @@ class Arrived:
     chunks: list[tuple[int, bytes]] = field(default_factory=list)
     ended: int | None = None
     broke: Exception | None = None
+    watched: bool = False
     virtual: bool = False
     deltas: tuple[int, int] | None = None
     on_first: Callable[[], None] = lambda: None
@@ -119,13 +122,15 @@ class Arrived:
     def summary(self) -> str:
         """What arrived, in a few lines: how much, from when to when, and the last of it."""
         if not self.chunks:
+            if not self.watched:  # its headers were enough to fail it
+                return "Its body was not looked at."
             return "Nothing arrived of its body."
         first, last = self.chunks[0][0], self.chunks[-1][0]
-        count = f"{len(self.body)} bytes in {len(self.chunks)} chunks"
+        count = f"{counted(len(self.body), 'byte')} in {counted(len(self.chunks), 'chunk')}"
         times = f"at {self.at(first)}" if first == last else f"from {self.at(first)} to {self.at(last)}"
         if self.packed:
             return f"What arrived: {count}, {times}."
-        lines = [f"What arrived: {len(self.frames)} frames, {count}, {times}; the last of it:"]
+        lines = [f"What arrived: {counted(len(self.frames), 'frame')}, {count}, {times}; the last of it:"]
         for frame in self.frames[-_SHOWN:]:
             text = repr(frame.raw)[2:-1]
             text = text if len(text) <= _WIDTH else f"{text[:_WIDTH]}…"
@@ -135,6 +140,7 @@ class Arrived:
 
 def tap(response: Any, arrived: Arrived) -> None:
     """Have what passes through that response of httpx or httpx2 be noted, however it is read."""
+    arrived.watched = True
     library = sys.modules[type(response).__module__.partition(".")[0]]
     response.stream = _tap_class(library)(response.stream, arrived)
 

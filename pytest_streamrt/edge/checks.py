@@ -18,6 +18,7 @@ from typing import Final
 from pytest_streamrt.clock import NS
 from pytest_streamrt.edge.arrived import Arrived, Problem
 from pytest_streamrt.wire.sse import ServerSentEvent
+from pytest_streamrt.wording import counted
 
 __all__ = [
     "CHECKS",
@@ -253,7 +254,7 @@ def check_end(arrived: Arrived, end: End = None) -> list[Problem]:
         return [Problem("end", what, "send the end in one place, such as the `finally` of the outermost iterator.")]
     late = events[ends[0] + 1 :]
     if late:
-        what = f"{len(late)} events came after the end, the first {_quote(late[0].data or '')}: the page has stopped listening."
+        what = f"{counted(len(late), 'event')} came after the end, the first {_quote(late[0].data or '')}: the page has stopped listening."
         return [Problem("end", what, "send the end last, when all that may still have something to say has ended.")]
     return []
 

@@ -17,6 +17,7 @@ import anyio.lowlevel
 
 from pytest_streamrt.clock import NS, now_ns
 from pytest_streamrt.edge.tasks import Application, Message, is_cancellation
+from pytest_streamrt.wording import counted
 
 __all__ = ["Cycle"]
 
@@ -138,14 +139,14 @@ class Cycle:
             chunk = b""
         left = None if self._left is None else self._left - len(chunk)
         if left is not None and left < 0:
-            msg = f"the response is {-left} bytes longer than its content-length says"
+            msg = f"the response is {counted(-left, 'byte')} longer than its content-length says"
             raise RuntimeError(msg)
         self._left = left
         if chunk:
             self._chunks.append(bytes(chunk))
             self._unread += len(chunk)
         if left and not more:
-            msg = f"the response is {left} bytes shorter than its content-length says"
+            msg = f"the response is {counted(left, 'byte')} shorter than its content-length says"
             raise RuntimeError(msg)
         self.complete = not more
 

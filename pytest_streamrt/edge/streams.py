@@ -26,6 +26,7 @@ from pytest_streamrt.events.order import DELTAS
 from pytest_streamrt.runtime.environment import Environment
 from pytest_streamrt.transcript import Transcript
 from pytest_streamrt.transcript.exchange import Exchange
+from pytest_streamrt.wording import counted
 
 __all__ = ["StreamCheck", "assert_streams"]
 
@@ -153,7 +154,7 @@ class StreamCheck:
     async def _finish(self) -> None:
         __tracebackhide__ = True
         arrived = self.arrived
-        if not self._response.is_stream_consumed:
+        if not self._response.is_stream_consumed and not self._response.is_closed:
             await _read(self._response, arrived)
         arrived.deltas = self._deltas()
         problems = check_keep_alive(arrived, self._keep_alive) if self._keep_alive is not None else []
@@ -220,7 +221,7 @@ class StreamCheck:
         if not problems:
             return
         lines = "\n".join(f"  {number}. {problem}" for number, problem in enumerate(problems, 1))
-        count = f"{len(problems)} problem{'s' if len(problems) > 1 else ''}"
+        count = counted(len(problems), "problem")
         names = ", ".join(f'"{name}"' for name in dict.fromkeys(problem.check for problem in problems))
         msg = (
             f"{self.arrived.what} does not stream as a browser needs it: {count}\n{lines}\n\n{self.arrived.summary()}\n"

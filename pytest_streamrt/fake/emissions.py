@@ -10,6 +10,7 @@ from anyio.from_thread import run_sync
 from anyio.lowlevel import EventLoopToken, current_token
 
 from pytest_streamrt.clock import active_clock, turn
+from pytest_streamrt.wording import counted
 
 __all__ = ["Emissions"]
 
@@ -70,7 +71,7 @@ class Emissions:
             return
 
         def _awaits() -> str:  # told where this never comes to be: see clock.tasks
-            return f"emitted({n}), with {self.count} deltas out"
+            return f"emitted({n}), with {counted(self.count, 'delta')} out"
 
         waiter = _Waiter(n, current_token(), threading.get_ident())
         self._waiting.append(waiter)

@@ -21,6 +21,7 @@ from pytest_streamrt.fake.emissions import Emissions
 from pytest_streamrt.runtime.context import ModelContext
 from pytest_streamrt.runtime.waiting import lending
 from pytest_streamrt.script.build import Script
+from pytest_streamrt.wording import counted
 
 __all__ = ["FakeCall", "FakeModel"]
 
@@ -81,13 +82,14 @@ class FakeModel:
         if self._asked_beyond:
             played = len(self.calls) - self._asked_beyond
             return ScriptError(
-                f"FakeModel was asked {len(self.calls)} times and had {played} scripts. "
+                f"FakeModel was asked {counted(len(self.calls), 'time')} and had {counted(played, 'script')}. "
                 "Give it one script for each inference: FakeModel(script(…), script(…)), or enqueue() more"
             )
         if self._scripts:
             left = "; ".join(repr(each.text) for each in self._scripts)
             return ScriptError(
-                f"FakeModel was asked {len(self.calls)} times; {len(self._scripts)} of its scripts were never played: "
+                f"FakeModel was asked {counted(len(self.calls), 'time')}; "
+                f"{counted(len(self._scripts), 'of its scripts was', 'of its scripts were')} never played: "
                 f"{left}. Take them away, or make the agent infer"
             )
         return None

@@ -31,6 +31,7 @@ from pytest_streamrt.script.parts import ToolCallPart
 from pytest_streamrt.transcript.exchange import Exchange, How
 from pytest_streamrt.transcript.log import Transcript
 from pytest_streamrt.wire import Cut
+from pytest_streamrt.wording import counted
 
 __all__ = ["FakeProvider", "fake_provider_context"]
 
@@ -71,7 +72,9 @@ class FakeProvider:
         self.enqueue(*scripts)
 
     def __repr__(self) -> str:
-        return f"<FakeProvider, asked {len(self.calls)} times, {len(self._scripts)} scripts waiting>"
+        return (
+            f"<FakeProvider, asked {counted(len(self.calls), 'time')}, {counted(len(self._scripts), 'script')} waiting>"
+        )
 
     def enqueue(self, *scripts: Script) -> None:
         """Have more scripts played, after those that are waiting.
@@ -161,7 +164,8 @@ class FakeProvider:
         if self._scripts:
             left = "; ".join(repr(each.text) for each in self._scripts)
             return (
-                f"fake_provider was asked {len(self.calls)} times; {len(self._scripts)} of its scripts were never played: "
+                f"fake_provider was asked {counted(len(self.calls), 'time')}; "
+                f"{counted(len(self._scripts), 'of its scripts was', 'of its scripts were')} never played: "
                 f"{left}. Take them away, or make the code ask"
             )
         return None
@@ -233,8 +237,8 @@ class FakeProvider:
             script = self._answer_of(self._function, call)
         else:
             raise self._miss(
-                f"fake_provider has no script for {call.method} {call.url}: it was asked {len(self.calls)} times and had "
-                f"{len(self.calls) - 1} scripts.\nGive it one script for each request: fake_provider.enqueue(script(…)), or "
+                f"fake_provider has no script for {call.method} {call.url}: it was asked {counted(len(self.calls), 'time')} and "
+                f"had {counted(len(self.calls) - 1, 'script')}.\nGive it one script for each request: fake_provider.enqueue(script(…)), or "
                 "a function of the request: fake_provider.respond(…)"
             )
         script = replace(script, parts=numbered(script.parts, self._call_ids))

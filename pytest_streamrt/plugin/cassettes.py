@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -13,7 +13,7 @@ import pytest
 from pytest_streamrt.errors import CassetteError
 from pytest_streamrt.plugin.cassette_use import claim
 from pytest_streamrt.plugin.function import plainly
-from pytest_streamrt.plugin.markers import marker_arguments
+from pytest_streamrt.plugin.markers import marker_arguments, marker_of
 from pytest_streamrt.plugin.options import option
 from pytest_streamrt.plugin.state import state_of
 
@@ -62,13 +62,17 @@ def open_cassette(item: pytest.Item, config: Any) -> Cassette:
         )
     if not isinstance(config, Mapping):
         pytest.fail(f"the fixture streamrt_config gives a dictionary, not {config!r:.200}", pytrace=False)
+    from pytest_streamrt.cassette.cassette import check_playing
     from pytest_streamrt.cassette.config import config_from
     from pytest_streamrt.cassette.keys import placeholder_keys
     from pytest_streamrt.cassette.use import use_config
 
-    arguments = marker_arguments(item, "streamrt", MARKER_DEFAULTS)
+    arguments, marked = marker_arguments(item, "streamrt", MARKER_DEFAULTS), marker_of(item, "streamrt")
     if not isinstance(arguments["cassette"], str | None):
-        pytest.fail(f"@pytest.mark.streamrt: cassette is a name, not {arguments['cassette']!r}", pytrace=False)
+        pytest.fail(f"{marked}: cassette is a name, not {arguments['cassette']!r}", pytrace=False)
+    plainly(lambda: check_playing(arguments["timing"], arguments["rechunk"]), CassetteError, f"{marked}: ")
+    if not isinstance(arguments["faults"], Iterable):  # what is in it, only the cassette can judge
+        pytest.fail(f"{marked}: faults is a list of faults, not {arguments['faults']!r}", pytrace=False)
     path = cassette_path(item, arguments["cassette"])
     mode = option(item.config, "streamrt_record")
     if arguments["faults"] and mode != "none":

@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_streamrt.errors import ClockError, StreamrtWarning, VirtualTimeStuck
-from pytest_streamrt.plugin.function import place_of_function, plainly
-from pytest_streamrt.plugin.markers import marker_arguments
+from pytest_streamrt.plugin.function import place_of_function
+from pytest_streamrt.plugin.markers import marker_arguments, marker_of
 from pytest_streamrt.plugin.options import option
 from pytest_streamrt.plugin.state import state_of
+from pytest_streamrt.wording import counted
 
 if TYPE_CHECKING:
     from pytest_streamrt.clock import ClockOptions, LeakWatch, VirtualClock
@@ -67,7 +68,11 @@ def _options_of(item: pytest.Item) -> ClockOptions:
         "settle_time": float(option(item.config, "streamrt_settle_time")),
         "spin_limit": int(float(option(item.config, "streamrt_spin_limit"))),
     }
-    return plainly(lambda: replace(defaults, **arguments), ClockError, "@pytest.mark.virtual_time: ")
+    try:
+        return replace(defaults, **arguments)
+    except ClockError as error:
+        problem = str(error).removeprefix("virtual_time: ")
+    pytest.fail(f"{marker_of(item, 'virtual_time')}: {problem}", pytrace=False)
 
 
 def on_virtual_time(item: pytest.Item, function: Callable[..., Any], clock: VirtualClock | None) -> Any:
@@ -121,7 +126,7 @@ def clock_runs(item: pytest.Item, clock: VirtualClock) -> Iterator[LeakWatch]:
     if clock.racy_jumps:
         _warn(
             item,
-            f"virtual time jumped {clock.racy_jumps} time(s) while a socket was open that might have had more to say: what "
+            f"virtual time jumped {counted(clock.racy_jumps, 'time')} while a socket was open that might have had more to say: what "
             "came from there came at a random moment. Record the traffic in a cassette, or choose "
             '@pytest.mark.virtual_time(real_io="hold")',
         )

@@ -7,7 +7,12 @@ from typing import Any
 
 import pytest
 
-__all__ = ["marker_arguments"]
+__all__ = ["marker_arguments", "marker_of"]
+
+
+def marker_of(item: pytest.Item, name: str) -> str:
+    """A marker and its test, for a message about what is wrong with it."""
+    return f"@pytest.mark.{name} of {item.nodeid}"
 
 
 def marker_arguments(item: pytest.Item, name: str, defaults: Mapping[str, Any]) -> dict[str, Any]:
@@ -19,7 +24,7 @@ def marker_arguments(item: pytest.Item, name: str, defaults: Mapping[str, Any]) 
     for marker in reversed(list(item.iter_markers(name))):
         unknown = [*map(repr, marker.args), *(key for key in marker.kwargs if key not in defaults)]
         if unknown:
-            msg = f"@pytest.mark.{name} does not take {', '.join(unknown)}; it takes, by keyword: {', '.join(defaults)}"
+            msg = f"{marker_of(item, name)} does not take {', '.join(unknown)}; it takes, by keyword: {', '.join(defaults)}"
             pytest.fail(msg, pytrace=False)
         arguments.update(marker.kwargs)
     return arguments

@@ -17,6 +17,7 @@ import pytest
 
 from pytest_streamrt.plugin.options import option
 from pytest_streamrt.plugin.state import state_of
+from pytest_streamrt.wording import counted
 
 if TYPE_CHECKING:
     from pytest_streamrt.cassette.redact import Redactor
@@ -73,15 +74,14 @@ class _Report:
 
         outcomes = [page["outcome"] for page in self._pages.values()]
         counts = ", ".join(f"{outcomes.count(each)} {each}" for each in dict.fromkeys(outcomes))
-        what = "test" if len(outcomes) == 1 else "tests"
-        summary = f"{len(outcomes)} {what} with a transcript: {counts}."
+        summary = f"{counted(len(outcomes), 'test')} with a transcript: {counts}."
         _write(self._folder / "index.html", index_page(list(self._pages.values()), summary=summary))
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         """Say where the pages are."""
         if self._pages:
             terminalreporter.write_sep("-", "streamrt report")
-            terminalreporter.write_line(f"{len(self._pages)} pages: {self._folder / 'index.html'}")
+            terminalreporter.write_line(f"{counted(len(self._pages), 'page')}: {self._folder / 'index.html'}")
 
     def _write_page(self, item: pytest.Item, phases: Mapping[str, pytest.TestReport]) -> dict[str, Any] | None:
         path = self._folder / _file_name(item.nodeid)

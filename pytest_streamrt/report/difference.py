@@ -10,6 +10,7 @@ from typing import Final
 from pytest_streamrt.cassette.redact import Redactor
 from pytest_streamrt.report.text import event_lines
 from pytest_streamrt.transcript.log import Transcript
+from pytest_streamrt.wording import counted
 
 __all__ = ["difference_of_events", "explain_difference"]
 
@@ -37,13 +38,13 @@ def difference_of_events(received: Sequence[str], expected: Sequence[str]) -> It
         blocks = [block for block in matcher.get_opcodes() if block[0] != "equal"]
         missing = sum(b - a for _, a, b, _, _ in blocks)
         extra = sum(b - a for _, _, _, a, b in blocks)
-        yield f"{missing} of {len(expected)} events did not come as expected (-), {extra} came instead (+):"
+        yield f"{missing} of {counted(len(expected), 'event')} did not come as expected (-), {extra} came instead (+):"
         pairs = [(a, b, c, d) for _, a, b, c, d in blocks]
     shown = 0  # how many of the expected have been shown or passed
     for first, last, begin, end in pairs:
         before = max(shown, first - _AROUND)
         if before > shown:
-            yield f"  … {before - shown} events alike"
+            yield f"  … {counted(before - shown, 'event')} alike"
         yield from (f"  {line}" for line in expected[before:first])
         yield from (f"- {line}" for line in expected[first:last])
         yield from (f"+ {line}" for line in received[begin:end])
@@ -53,4 +54,4 @@ def difference_of_events(received: Sequence[str], expected: Sequence[str]) -> It
         yield from (f"  {line}" for line in expected[last:after])
         shown = after
     if shown < len(expected):
-        yield f"  … {len(expected) - shown} events alike"
+        yield f"  … {counted(len(expected) - shown, 'event')} alike"

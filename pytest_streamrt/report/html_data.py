@@ -18,6 +18,7 @@ from pytest_streamrt.events.types import Event
 from pytest_streamrt.transcript.laws import LAWS, check_laws
 from pytest_streamrt.transcript.leakage import Leak
 from pytest_streamrt.transcript.stories import story_of
+from pytest_streamrt.wording import counted
 
 __all__ = ["Problem", "page_data"]
 
@@ -136,7 +137,8 @@ def _lawless(logged: Logged) -> list[Problem]:
         found.append(Problem(f"Law {law} is broken: {LAWS[law]}", what, tuple(at[:20])))
     if len(broken) > _BREACHES:
         laws = ", ".join(map(str, sorted({law for law, _ in broken})))
-        found.append(Problem(f"{len(broken) - _BREACHES:,} more breaches", f"of the laws {laws} in all"))
+        more = counted(len(broken) - _BREACHES, "more breach", "more breaches")
+        found.append(Problem(more, f"of the laws {laws} in all"))
     return found
 
 
@@ -172,7 +174,7 @@ def _cleaner(redactor: Redactor) -> Callable[[str], str]:
     def clean(text: str) -> str:
         text = redactor.text(_whole(text))
         left = len(text) - _LONGEST
-        return text if left <= 0 else f"{text[:_LONGEST]}… ({left:,} characters more)"
+        return text if left <= 0 else f"{text[:_LONGEST]}… ({counted(left, 'character')} more)"
 
     return clean
 

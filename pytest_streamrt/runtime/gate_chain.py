@@ -157,7 +157,7 @@ class _Stage:
                 self._held.setdefault(strand, []).append(event)
                 self._size += _size(event)
                 if self._size > self._gate.max_held:
-                    return Stop(f"it held back more than max_held={self._gate.max_held} characters")
+                    return Stop(f"it held back more characters than max_held={self._gate.max_held}")
                 return []
             case Emit(events=events):
                 self._let_go(strand)

@@ -22,6 +22,7 @@ from pytest_streamrt.script.kinds import (
     ToolCallPart,
 )
 from pytest_streamrt.script.parts import require_time
+from pytest_streamrt.wording import counted
 
 __all__ = ["Script", "Step", "build"]
 
@@ -105,7 +106,7 @@ class Script:
     def prefix(self, n: int) -> Script:
         """What had been said after the first n deltas, as a script that ends with the nth: faults and all come after."""
         if not 0 <= n <= len(self):
-            msg = f"prefix({n}): this script has {len(self)} deltas"
+            msg = f"prefix({n}): this script has {counted(len(self), 'delta')}"
             raise ScriptError(msg)
         said: list[Part] = []
         for part in self.parts:

@@ -14,6 +14,7 @@ from pytest_streamrt.transcript.readable import Readable
 from pytest_streamrt.transcript.stories import Story, Told, nanoseconds, told
 from pytest_streamrt.transcript.times import Times, When, when
 from pytest_streamrt.transcript.values import agrees, asked
+from pytest_streamrt.wording import counted
 
 __all__ = ["ENDS", "STRICT", "Chain"]
 
@@ -57,7 +58,7 @@ class Chain:
 
     def __repr__(self) -> str:
         left = sum(1 for _ in self._ahead())
-        return f"<{type(self).__name__} on {self.source!r} at {self.location}, {left} events to come>"
+        return f"<{type(self).__name__} on {self.source!r} at {self.location}, {counted(left, 'event')} to come>"
 
     def describe(self, what: str) -> Self:
         """Say what the next step is about; if it fails, its message begins with that."""

@@ -285,7 +285,10 @@ class Expectation(Speech):
             self._fail("upstream closed", f"an exchange that is still open: {still_open[0].method} {still_open[0].url}")
         unread = sum(exchange.unread_deltas for exchange in exchanges)
         if not self._agrees(unread_deltas, unread):
-            self._fail(f"{show_value(unread_deltas)} deltas never asked for", f"{unread} of them")
+            self._fail(
+                f"{show_value(unread_deltas)} {'delta' if unread_deltas == 1 else 'deltas'} never asked for",
+                f"{unread} of them",
+            )
         self._begun, self._fresh = True, False
         last = max((closings[id(exchange)] for exchange in exchanges), key=lambda each: each.event.time)
         i = next((i for i, each in enumerate(self._told) if each is last), None)

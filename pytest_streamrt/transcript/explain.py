@@ -28,6 +28,7 @@ from pytest_streamrt.events.types import (
     ToolResult,
     Usage,
 )
+from pytest_streamrt.wording import counted
 
 __all__ = ["alike", "explain", "no_such_source", "show_event", "where_they_differ"]
 
@@ -70,7 +71,7 @@ def show_event(event: Event) -> str:
         case ExchangeOpened():
             shown = f"exchange.opened {event.method} {event.url} -> {event.status}"
         case ExchangeClosed():
-            shown = f"exchange.closed ({event.how}, {event.unread_chunks} chunks unread)"
+            shown = f"exchange.closed ({event.how}, {counted(event.unread_chunks, 'chunk')} unread)"
         case ProviderEvent():
             shown = f"provider.event {event.name!r} {event.data!r}"
         case Mark():
@@ -121,11 +122,11 @@ def explain(
     ]
     first = max(0, at - _BEFORE)
     if first:
-        lines.append(f"    … {first} events before")
+        lines.append(f"    … {counted(first, 'event')} before")
     for i, event in enumerate(events[first : at + _AFTER], start=first):
         lines.append(f"{'  > ' if i == at else '    '}{event.time:>12.9f}  {show_event(event)}")
     if at + _AFTER < len(events):
-        lines.append(f"    … {len(events) - at - _AFTER} events after")
+        lines.append(f"    … {counted(len(events) - at - _AFTER, 'event')} after")
     if at >= len(events):
         lines.append("  > (the end)")
     cause = _likely(step, events, at, still_open=still_open, carried=carried, again=again)

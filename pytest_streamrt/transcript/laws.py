@@ -14,6 +14,7 @@ from pytest_streamrt.events.types import DeltasDropped, Event, InferenceAborted,
 from pytest_streamrt.runtime.environment import Environment
 from pytest_streamrt.runtime.inference import Inference
 from pytest_streamrt.runtime.mailbox import Mailbox, merged
+from pytest_streamrt.wording import counted
 
 __all__ = ["LawReport", "check_laws"]
 
@@ -263,7 +264,7 @@ def _answered(logged: Sequence[Logged]) -> Iterator[str]:
                 results[event.round, event.id] += 1
         for (round, id), made in calls.items():
             if results[round, id] != made:
-                yield f"{inference}: the call {id!r} of round {round} has {results[round, id]} results, and was made {made} time(s)"
+                yield f"{inference}: the call {id!r} of round {round} has {counted(results[round, id], 'result')}, and was made {counted(made, 'time')}"
 
 
 def _bounded(logged: Sequence[Logged]) -> Iterator[str]:
@@ -271,7 +272,7 @@ def _bounded(logged: Sequence[Logged]) -> Iterator[str]:
         if stay.overrun is not None:
             yield f"the inbox of {stay.name!r}, {stay.inbox!r}, was full, and yet a stream went on to {stay.overrun!r}"
         if stay.inbox.policy == "drop_oldest" and stay.inbox.capacity is not None and stay.most > stay.inbox.capacity:
-            yield f"the inbox of {stay.name!r}, {stay.inbox!r}, held {stay.most} deltas"
+            yield f"the inbox of {stay.name!r}, {stay.inbox!r}, held {counted(stay.most, 'delta')}"
 
 
 _OF_DELIVERIES: Final = frozenset({3, 7, 11})

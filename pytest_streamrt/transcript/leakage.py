@@ -12,6 +12,7 @@ from pytest_streamrt.transcript.exchange import Exchange
 from pytest_streamrt.transcript.hidden import Selection, Text
 from pytest_streamrt.transcript.search import Quotes, Secrets
 from pytest_streamrt.transcript.shown import Shown, shown_by
+from pytest_streamrt.wording import counted
 
 __all__ = ["Leak", "check_leaks", "tell"]
 
@@ -145,7 +146,7 @@ class _Search:
         for match in quotes.find(plain):
             text = self._wanted.texts[which[match.which]]
             start, end = plain.starts[match.start], plain.ends[match.end - 1]
-            what = f"a quote of {match.end - match.start} characters from {text.lane} of {text.source!r}"
+            what = f"a quote of {counted(match.end - match.start, 'character')} from {text.lane} of {text.source!r}"
             yield _leak(what, shown, start, end, masks)
 
     def _quotes_for(self, shown: Shown) -> tuple[list[int], Quotes]:
@@ -158,7 +159,7 @@ class _Search:
 
     def _masked(self, which: int) -> str:
         secret = self._wanted.secrets[which]
-        return f"[{secret[: min(4, len(secret) // 4)]}…, {len(secret)} characters]"
+        return f"[{secret[: min(4, len(secret) // 4)]}…, {counted(len(secret), 'character')}]"
 
 
 def _leak(what: str, shown: Shown, start: int, end: int, masks: Sequence[tuple[int, int, str]]) -> Leak:
@@ -258,7 +259,7 @@ def _emptiness(wanted: _Wanted, shown: Sequence[Shown], search: _Search) -> str:
         longest = search.longest(texts)
         if longest < search.min_quote:
             return (
-                f"the longest text of {selection} has {longest} characters, and quotes count from "
+                f"the longest text of {selection} has {counted(longest, 'character')}, and quotes count from "
                 f"min_quote={search.min_quote} on"
             )
         if all(_is_itself(text, each) for text in texts for each in shown):

@@ -17,6 +17,7 @@ from pytest_streamrt.transcript.explain import no_such_source
 from pytest_streamrt.transcript.questions import Questions
 from pytest_streamrt.transcript.recording import Recording
 from pytest_streamrt.transcript.tap import check_stream, tapped
+from pytest_streamrt.wording import counted
 
 __all__ = ["Transcript"]
 
@@ -60,7 +61,7 @@ class Transcript(Questions):
         self._recorded: dict[str, int] = {}  # how many streams were recorded under each source
 
     def __repr__(self) -> str:
-        return f"<Transcript of {len(self.events)} events from {', '.join(self.sources) or 'nobody'}>"
+        return f"<Transcript of {counted(len(self.events), 'event')} from {', '.join(self.sources) or 'nobody'}>"
 
     # Writing.
 

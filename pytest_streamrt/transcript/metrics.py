@@ -17,6 +17,7 @@ from pytest_streamrt.transcript.abort import exchanges_of
 from pytest_streamrt.transcript.readable import Readable
 from pytest_streamrt.transcript.stories import Story, nanoseconds, told
 from pytest_streamrt.transcript.times import duration
+from pytest_streamrt.wording import counted
 
 __all__ = ["Metrics", "Stall", "measure", "table_of"]
 
@@ -69,7 +70,7 @@ class Metrics:
         self._untimed = transcript.untimed(source)
 
     def __repr__(self) -> str:
-        return f"<Metrics of {self.source!r}, {self.inferences} inference(s), {self.deltas} deltas>"
+        return f"<Metrics of {self.source!r}, {counted(self.inferences, 'inference')}, {counted(self.deltas, 'delta')}>"
 
     def __str__(self) -> str:
         return table_of([self])
@@ -112,7 +113,7 @@ class Metrics:
         """
         gaps = self.gaps
         if not gaps:
-            raise TranscriptError(f"{self.source!r} has {self.deltas} delta(s), and so no gap between two")
+            raise TranscriptError(f"{self.source!r} has {counted(self.deltas, 'delta')}, and so no gap between two")
         return max(gaps)
 
     def stalls(self, over: float) -> list[Stall]:
@@ -208,7 +209,7 @@ def measure(transcript: Readable, source: str, inference: int | None) -> Metrics
         raise TranscriptError(f"{source!r} had no inference, and so there is nothing to measure")
     if inference is not None:
         if not 1 <= inference <= len(inferences):
-            raise TranscriptError(f"{source!r} has {len(inferences)} inference(s), and no number {inference}")
+            raise TranscriptError(f"{source!r} has {counted(len(inferences), 'inference')}, and no number {inference}")
         inferences = [inferences[inference - 1]]
     return Metrics(transcript, source, inferences)
 

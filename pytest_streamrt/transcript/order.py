@@ -9,6 +9,7 @@ from pytest_streamrt.events.types import Event
 from pytest_streamrt.transcript.chain import Chain
 from pytest_streamrt.transcript.explain import show_event
 from pytest_streamrt.transcript.values import asked, name_of
+from pytest_streamrt.wording import counted
 
 __all__ = ["check_order"]
 
@@ -19,7 +20,9 @@ def check_order(events: Sequence[Event], moments: Sequence[Chain | Event | Calla
     """See `Transcript.order`."""
     __tracebackhide__ = True
     if len(moments) < 2:
-        raise TranscriptError(f"order(): {len(moments)} moment(s) are always in order: give two or more")
+        raise TranscriptError(
+            f"order(): {counted(len(moments), 'moment is', 'moments are')} always in order: give two or more"
+        )
     places: list[int] = []
     for number, moment in enumerate(moments, start=1):
         after = places[-1] if places else -1
@@ -66,7 +69,7 @@ def _explain(events: Sequence[Event], number: int, after: int, place: int) -> st
     for i in shown:
         if place + _SHOWN < i < after - _SHOWN:
             if i == place + _SHOWN + 1:
-                lines.append(f"      … {after - place - 2 * _SHOWN - 1} events between")
+                lines.append(f"      … {counted(after - place - 2 * _SHOWN - 1, 'event')} between")
             continue
         mark = f"{number}>" if i == place else f"{number - 1}>" if i == after else ""
         lines.append(f"  {mark:>3} {_line(events[i])}")

@@ -22,6 +22,7 @@ from pytest_streamrt.transcript.chain import Chain
 from pytest_streamrt.transcript.explain import alike, where_they_differ
 from pytest_streamrt.transcript.times import Times, When
 from pytest_streamrt.transcript.values import ANY, agrees, differences, show_value
+from pytest_streamrt.wording import counted
 
 __all__ = ["Speech"]
 
@@ -78,11 +79,11 @@ class Speech(Chain):
             self._refuse(TypeError(f"deltas(): how many is a whole number, not {n!r}"))
         if n < 1:
             self._refuse(TranscriptError(f"deltas({n}) expects nothing: give 1 or more, or leave the step out"))
-        last = 0
+        what, last = counted(n, "delta"), 0
         for done in range(n):
-            i = self._next(f"{n} deltas", lambda e: e.type in DELTAS, note=f", after {done} of them")
+            i = self._next(what, lambda e: e.type in DELTAS, note=f", after {done} of them")
             last = self._consume([i])
-        return self._timed(f"{n} deltas", self._told[last], when, last)
+        return self._timed(what, self._told[last], when, last)
 
     def tool_call(self, name: Any, *, arguments: Any = ANY, choice: int = 0, **times: Unpack[Times]) -> Self:
         """A tool call, with all of its arguments' deltas; `arguments` is compared with the parsed JSON.

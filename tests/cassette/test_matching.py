@@ -116,7 +116,7 @@ def test_recordings_that_were_never_played_are_named(tmp_path):
     path = tmp_path / "two.jsonl"
     record(path, answer("a"), answer("b"))
 
-    with pytest.raises(CassetteError, match=r"1 of 2 recordings in .* were never played"), use_cassette(path):
+    with pytest.raises(CassetteError, match=r"1 of 2 recordings in .* was never played"), use_cassette(path):
         ask()
 
 

@@ -125,6 +125,25 @@ async def test_an_error_is_told_by_its_status_alone():
     assert "1 problem\n  1. status: it is 503" in message
 
 
+async def test_what_is_said_of_a_body_that_nobody_looked_at():
+    headers_alone = await failure(app_of(THREE, headers={}))
+
+    assert "Its body was not looked at." in headers_alone
+
+
+@LIBRARIES
+async def test_a_client_that_closes_before_it_has_read(library):
+    async with client_of(library, app_of(THREE)) as client, client.stream("GET", "/chat") as response:
+        async with assert_streams(response) as check:
+            await response.aclose()
+
+    assert check.not_checked["end"] == "the client left before the end"
+
+
+async def test_an_app_that_sends_nothing_at_all():
+    assert "Nothing arrived of its body." in await failure(app_of([]))
+
+
 async def test_a_response_of_known_length_was_collected():
     app = Starlette(routes=[Route("/chat", lambda _: PlainTextResponse("".join(THREE), headers=GOOD))])
 
@@ -266,7 +285,7 @@ async def test_frames_that_a_browser_reads(frames):
     [
         (THREE[:2], "the stream ended without a last event that says so"),
         ([*THREE, THREE[-1]], "it ended 2 times: '[DONE]', '[DONE]'"),
-        ([*THREE, "data: late\n\n"], "1 events came after the end, the first 'late'"),
+        ([*THREE, "data: late\n\n"], "1 event came after the end, the first 'late'"),
         ([], "the stream ended without a last event"),
     ],
 )

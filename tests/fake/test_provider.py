@@ -203,7 +203,7 @@ async def test_what_is_asked_beyond_is_refused(fake_provider):
     fake_provider.enqueue(script("a"))
     await ask()
 
-    with pytest.raises(ProviderMiss, match="asked 2 times and had 1 scripts"):
+    with pytest.raises(ProviderMiss, match="asked 2 times and had 1 script\\."):
         await ask()
 
     fake_provider.reset()
@@ -269,7 +269,7 @@ def test_keys_are_there_while_it_is_active_and_no_longer(monkeypatch):
 
 
 def test_outside_of_pytest_it_says_what_is_wrong_at_the_end():
-    with pytest.raises(ScriptError, match=r"asked 0 times; 1 of its scripts were never played: 'a'"):
+    with pytest.raises(ScriptError, match=r"asked 0 times; 1 of its scripts was never played: 'a'"):
         with fake_provider_context(script("a")):
             pass
     with pytest.raises(ProviderMiss):

@@ -61,8 +61,8 @@ def test_failures_are_told(project):
     result.assert_outcomes(passed=2, failed=3, errors=2)
     result.stdout.re_match_lines_random(
         [
-            r"fake_provider was asked 1 times; 1 of its scripts were never played: 'b'\. .*",
-            r"fake_provider has no script for POST https://api\.openai\.com/v1/chat/completions: it was asked 1 times.*",
+            r"fake_provider was asked 1 time; 1 of its scripts was never played: 'b'\. .*",
+            r"fake_provider has no script for POST https://api\.openai\.com/v1/chat/completions: it was asked 1 time .*",
             r"@pytest\.mark\.streamrt: faults are laid over a recording, and fake_provider plays scripts.*",
             r'@pytest\.mark\.streamrt: rechunk: cut "recorded", "whole", "event", "byte" or by an integer seed.*',
         ]

@@ -52,4 +52,4 @@ def test_a_fault_that_never_strikes_fails_the_test(project, server):
     result = project.run("-k", "broken")
 
     result.assert_outcomes(errors=1)
-    result.stdout.fnmatch_lines("*Disconnect() with after=2 never strikes: the recorded answer to POST * has 1 deltas*")
+    result.stdout.fnmatch_lines("*Disconnect() with after=2 never strikes: the recorded answer to POST * has 1 delta")

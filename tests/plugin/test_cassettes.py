@@ -108,7 +108,7 @@ def test_recordings_that_are_never_played_fail_the_test(recorded):
     result = recorded.run()
 
     result.assert_outcomes(failed=1)
-    result.stdout.fnmatch_lines(["1 of 2 recordings in *two.jsonl were never played:", "    POST http*"])
+    result.stdout.fnmatch_lines(["1 of 2 recordings in *two.jsonl was never played:", "    POST http*"])
 
 
 def test_a_marked_test_that_makes_no_request_fails(recorded):
@@ -428,7 +428,10 @@ def test_a_miss_says_what_it_is_and_where_it_was_made_and_hurts_nobody_else(proj
 @pytest.mark.parametrize(
     ("cassette", "what"),
     [
-        ("3", "@pytest.mark.streamrt: cassette is a name, not 3"),
+        ("3", "@pytest.mark.streamrt of *::test_answer: cassette is a name, not 3"),
+        ("None, timing='fast'", "@pytest.mark.streamrt of *::test_answer: timing is *, not 'fast'"),
+        ("None, rechunk='half'", "@pytest.mark.streamrt of *::test_answer: rechunk: cut *, not 'half'"),
+        ("None, faults=3", "@pytest.mark.streamrt of *::test_answer: faults is a list of faults, not 3"),
         ("'afile/one'", "*cannot be recorded: *afile is not a folder"),
     ],
 )

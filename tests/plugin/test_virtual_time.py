@@ -207,9 +207,12 @@ def test_the_options_of_the_marker_count_and_the_closest_wins(project):
 @pytest.mark.parametrize(
     ("mark", "what"),
     [
-        ("virtual_time(max_virtuel=5)", "*virtual_time does not take max_virtuel; it takes, by keyword: real_io, *"),
-        ("virtual_time(5)", "*virtual_time does not take 5; it takes, by keyword: *"),
-        ("streamrt(casette='x')", "*streamrt does not take casette; it takes, by keyword: cassette, *"),
+        (
+            "virtual_time(max_virtuel=5)",
+            "*virtual_time of *::test_it does not take max_virtuel; it takes, by keyword: real_io, *",
+        ),
+        ("virtual_time(5)", "*virtual_time of *::test_it does not take 5; it takes, by keyword: *"),
+        ("streamrt(casette='x')", "*streamrt of *::test_it does not take casette; it takes, by keyword: cassette, *"),
     ],
 )
 def test_unknown_options_of_a_marker_are_refused(mark, what, project):

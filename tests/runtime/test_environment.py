@@ -360,13 +360,13 @@ async def test_what_is_asked_and_answered_becomes_context(environment):
 
 
 async def test_a_script_that_was_never_played_fails_when_the_room_closes(environment):
-    with pytest.raises(ScriptError, match="1 of its scripts were never played: 'two'"):
+    with pytest.raises(ScriptError, match="1 of its scripts was never played: 'two'"):
         async with environment(agent := Agent("agent", FakeModel(script("one"), script("two")))):
             await agent.infer()
 
 
 async def test_a_call_beyond_the_last_script_fails_when_the_room_closes(environment, transcript):
-    with pytest.raises(ScriptError, match="asked 2 times and had 1 scripts"):
+    with pytest.raises(ScriptError, match="asked 2 times and had 1 script\\."):
         async with environment(agent := Agent("agent", FakeModel(script("one")))):
             await agent.infer()
             await agent.infer().outcome()

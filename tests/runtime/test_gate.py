@@ -181,7 +181,7 @@ def test_more_than_max_held_stops_however_it_is_cut():
             chain.take(TextDelta(piece))
         assert chain.stopped is None
         assert chain.take(TextDelta(pieces[-1])) == []
-        assert chain.stopped == ("Keeper", "it held back more than max_held=5 characters")
+        assert chain.stopped == ("Keeper", "it held back more characters than max_held=5")
 
 
 def test_what_was_let_go_is_held_no_more():

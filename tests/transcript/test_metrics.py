@@ -62,7 +62,7 @@ async def test_several_inferences_are_measured_together_or_one_by_one():
     assert (together.deltas, together.tokens, together.gaps, together.inferences) == (4, 5, (0.1, 0.5), 2)
     assert transcript.metrics("bot", inference=2).ttft == 0.5
     for n in (0, 3):
-        with pytest.raises(TranscriptError, match=f"has 2 inference.s., and no number {n}"):
+        with pytest.raises(TranscriptError, match=f"has 2 inferences, and no number {n}"):
             transcript.metrics("bot", inference=n)
 
 
@@ -101,7 +101,7 @@ async def test_the_wire_of_an_agent_and_of_an_exchange(environment, transcript, 
         ("wire_bytes", "no HTTP exchange carried 'bot'"),
         ("tokens", "no usage was reported"),
         ("tokens_per_second", "no usage was reported"),
-        ("max_gap", "has 1 delta.s., and so no gap"),
+        ("max_gap", "has 1 delta, and so no gap"),
     ],
 )
 async def test_what_nobody_could_have_measured_raises(name, message):
@@ -182,7 +182,7 @@ async def test_a_table_on_request():
         "tokens                        8      -\n"
         "tokens_per_second    3.47826087      -\n"
         "\n"
-        "- max_gap: 'other' has 1 delta(s), and so no gap between two\n"
+        "- max_gap: 'other' has 1 delta, and so no gap between two\n"
         "- wire_bytes: no HTTP exchange carried 'bot': there was no wire\n"
         "- wire_bytes: no HTTP exchange carried 'other': there was no wire\n"
         "- tokens: nobody said how many tokens 'other' wrote: no usage was reported. In a script say so: "

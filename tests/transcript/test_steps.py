@@ -241,8 +241,8 @@ async def test_order_between_sources():
 @pytest.mark.parametrize(
     ("moments", "error", "message"),
     [
-        (lambda t: (), TranscriptError, "0 moment.s. are always in order"),
-        (lambda t: (t.events[0],), TranscriptError, "1 moment.s. are always in order"),
+        (lambda t: (), TranscriptError, "0 moments are always in order"),
+        (lambda t: (t.events[0],), TranscriptError, "1 moment is always in order"),
         (lambda t: (t.events[0], TextDelta("x")), TranscriptError, "is not an event of this transcript"),
         (lambda t: (t.events[0], "text.delta"), TypeError, "give a chain, an event, a mark or a predicate"),
         (lambda t: (t.expect("bot"), t.events[0]), TranscriptError, "has consumed no event"),

@@ -52,7 +52,7 @@ class List {
     }
     this.groups.forEach((group, n) => group.forEach((event) => this.groupOf.set(event.index, n)));
     const listed = this.groups.reduce((sum, group) => sum + group.length, 0);
-    document.querySelector("#count").textContent = `${listed.toLocaleString("en")} of ${this.model.events.length.toLocaleString("en")} events`;
+    document.querySelector("#count").textContent = `${listed.toLocaleString("en")} of ${counted(this.model.events.length, "event")}`;
     this.resize();
   }
 
@@ -164,8 +164,8 @@ class Detail {
       const answers = this.model.answers.filter((answer) => answer.source === lane.source && answer.begun);
       const deltas = answers.reduce((sum, answer) => sum + answer.deltas.length, 0);
       const waits = answers.filter((answer) => answer.deltas.length).map((answer) => (answer.deltas[0].ns - answer.begun.ns) / 1e9);
-      const facts = [`${lane.events.length} events`];
-      if (answers.length) facts.push(`${answers.length} ${answers.length === 1 ? "answer" : "answers"}`, `${deltas} ${deltas === 1 ? "delta" : "deltas"}`);
+      const facts = [counted(lane.events.length, "event")];
+      if (answers.length) facts.push(counted(answers.length, "answer"), counted(deltas, "delta"));
       if (waits.length) facts.push(`first word after ${waits.slice(0, 3).map((wait) => seconds(wait, 3)).join(", ")}${waits.length > 3 ? ", …" : ""}`);
       table.append(element("tr", {}, element("th", { textContent: lane.name }), element("td", { textContent: facts.join(" · ") })));
     }

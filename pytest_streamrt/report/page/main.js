@@ -36,8 +36,8 @@ function head() {
   if (model.outcome) fact(model.outcome, model.outcome);
   const last = model.events[model.events.length - 1];
   fact(`${seconds((last?.ns ?? 0) / 1e9, 6)} of ${model.virtual ? "virtual" : "real"} time`);
-  fact(`${model.events.length.toLocaleString("en")} events`);
-  fact(`${model.sources.length} ${model.sources.length === 1 ? "source" : "sources"}`);
+  fact(counted(model.events.length, "event"));
+  fact(counted(model.sources.length, "source"));
   const stopped = model.answers.filter((answer) => answer.end?.type === "inference.aborted").length;
   if (stopped) fact(`${stopped} stopped`, "failed");
   for (const each of model.facts) fact(each);

@@ -116,9 +116,9 @@ class Model {
     if (type === "tool.result") return `${fields.name} ${fields.status && fields.status !== "completed" ? `${fields.status}: ` : "→ "}${fields.output ?? ""}`;
     if (type === "usage") return `${fields.input_tokens ?? 0} tokens in, ${fields.output_tokens ?? 0} out`;
     if (type === "exchange.opened") return `${fields.method} ${fields.url} → ${fields.status}`;
-    if (type === "exchange.closed") return `${fields.how}${fields.unread_chunks ? `, ${fields.unread_chunks} chunks never read` : ""}${fields.message ? `: ${fields.message}` : ""}`;
+    if (type === "exchange.closed") return `${fields.how}${fields.unread_chunks ? `, ${counted(fields.unread_chunks, "chunk")} never read` : ""}${fields.message ? `: ${fields.message}` : ""}`;
     if (type === "item.completed") return fields.item?.type ?? "item";
-    if (type === "deltas.dropped") return `${fields.count} deltas never reached ${fields.participant}`;
+    if (type === "deltas.dropped") return `${counted(fields.count, "delta")} never reached ${fields.participant}`;
     if (type === "participant.failed") return `${fields.name}: ${fields.error}`;
     const data = fields.data === undefined ? "" : ` ${typeof fields.data === "string" ? fields.data : JSON.stringify(fields.data)}`;
     return `${fields.name ?? fields.title ?? fields.url ?? ""}${data}`;
@@ -182,6 +182,11 @@ function foldable(events) {
   const longest = Math.max(gaps[Math.floor(gaps.length * 0.75)] * 12, total * 0.08);
   const rest = gaps.reduce((a, b) => a + (b > longest ? 0 : b), 0);
   return { longest, short: Math.max(rest * 0.05, gaps[gaps.length >> 1] * 2) };
+}
+
+// So many of a thing: `one` is what one is called.
+function counted(number, one) {
+  return `${number.toLocaleString("en")} ${one}${number === 1 ? "" : "s"}`;
 }
 
 function seconds(value, digits = 9) {
