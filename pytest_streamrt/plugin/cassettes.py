@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -71,7 +71,7 @@ def open_cassette(item: pytest.Item, config: Any) -> Cassette:
     if not isinstance(arguments["cassette"], str | None):
         pytest.fail(f"{marked}: cassette is a name, not {arguments['cassette']!r}", pytrace=False)
     plainly(lambda: check_playing(arguments["timing"], arguments["rechunk"]), CassetteError, f"{marked}: ")
-    if not isinstance(arguments["faults"], Iterable):  # what is in it, only the cassette can judge
+    if not isinstance(arguments["faults"], Sequence):  # what is in it, only the cassette can judge
         pytest.fail(f"{marked}: faults is a list of faults, not {arguments['faults']!r}", pytrace=False)
     path = cassette_path(item, arguments["cassette"])
     mode = option(item.config, "streamrt_record")

@@ -23,6 +23,7 @@ from pytest_streamrt.events.types import (
     Usage,
 )
 from pytest_streamrt.transcript.abort import abort_timing, exchanges_of
+from pytest_streamrt.transcript.explain import no_such_inference
 from pytest_streamrt.transcript.speech import Speech
 from pytest_streamrt.transcript.stories import nanoseconds
 from pytest_streamrt.transcript.times import Times, When, duration
@@ -56,8 +57,11 @@ class Expectation(Speech):
         if self._begun:
             self._refuse(TranscriptError(f"inference({n}) comes before any step: begin another chain with expect()"))
         stories = list(dict.fromkeys(each.story for each in self._told if each.story and each.event.inference_seq))
+        if not stories:
+            self._fail(f"an inference number {n}", f"no inference of {self.source!r} at all", 0)
         if not 1 <= n <= len(stories):
-            self._fail(f"an inference number {n}", f"{self.source!r} has {len(stories)}", 0)
+            theirs = [[e.event for e in self._told if e.story == story and e.event.inference_seq] for story in stories]
+            self._refuse(AssertionError(no_such_inference(self.source, n, theirs, described=self._described)))
         self._begun = True
         self._told = [each for each in self._told if each.story == stories[n - 1]]
         self._previous_ns = max(self._previous_ns, self._start_ns())

@@ -30,11 +30,12 @@ from pytest_streamrt.events.types import (
 )
 from pytest_streamrt.wording import counted
 
-__all__ = ["alike", "explain", "no_such_source", "show_event", "where_they_differ"]
+__all__ = ["alike", "explain", "no_such_inference", "no_such_source", "show_event", "where_they_differ"]
 
 _BEFORE: Final = 6  # events shown before the one in question
 _AFTER: Final = 3  # and after it
 _WIDTH: Final = 100  # characters of one event shown
+_SAID: Final = 40  # characters of what one inference of several said
 _AROUND: Final = 12  # characters of text shown on either side of a difference
 _LONG: Final = 24  # characters from which on it is worth while to say where two texts differ
 
@@ -213,6 +214,26 @@ def where_they_differ(expected: str, got: str) -> str:
     begin = max(0, at - _AROUND)
     one, other = expected[begin : at + _AROUND], got[begin : at + _AROUND]
     return f"\n   differs: from character {at + 1} on: {one!r} was to come, and {other!r} came"
+
+
+def no_such_inference(source: str, number: int, inferences: Sequence[Sequence[Event]], *, described: str = "") -> str:
+    """That a source has no inference of that number; those that it has, each by its events."""
+    about = f" ({described})" if described else ""
+    lines = [
+        f"{source}{about}",
+        f"  expected: an inference number {number}",
+        f"       got: {counted(len(inferences), 'inference')} of {source!r}",
+        "",
+        f"What {source} inferred:",
+    ]
+    for i, events in enumerate(inferences, start=1):
+        said = "".join(event.text for event in events if isinstance(event, TextDelta))
+        shown = f"{said[:_SAID]!r}{'…' if len(said) > _SAID else ''}" if said else "no text"
+        end = next((show_event(event) for event in events if event.type in _TERMINALS), "no end")
+        lines.append(f"  {i:>3}. {events[0].time:.9f} to {events[-1].time:.9f}  {shown}, {end}")
+    if number < 1:
+        lines += ["", "Likely: the first is number 1"]
+    return "\n".join(lines)
 
 
 def no_such_source(source: str, sources: Sequence[str]) -> str:
