@@ -5,7 +5,7 @@ seam is what a loop asks of the world: the time (`loop.time`), and to sleep unti
 A loop only sleeps when it has nothing to run, so that is the moment to grant a turn, or else to jump.
 
 Private names used: `loop._selector`, `loop._ssock`, `loop._scheduled`, `loop._clock_resolution`, `loop._check_closed`,
-`TimerHandle._when`, `TimerHandle._scheduled`, and the methods in `_WRITERS` of two classes of `asyncio.selector_events`.
+`loop._default_executor`, `ThreadPoolExecutor._max_workers`, `TimerHandle._when`, `TimerHandle._scheduled`, and the methods in `_WRITERS` of two classes of `asyncio.selector_events`.
 `tests/clock/test_private_surface.py` says so when a release moves one. What is used of anyio's is in `threads`.
 """
 
@@ -20,7 +20,7 @@ from asyncio import selector_events
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from functools import wraps
 from typing import TYPE_CHECKING, Any, Final
 
@@ -28,11 +28,11 @@ from pytest_streamrt.clock.current import is_clock_thread, lent
 from pytest_streamrt.clock.patching import SharedPatch
 from pytest_streamrt.clock.sockets import Sockets, name_of
 from pytest_streamrt.clock.tasks import describe
-from pytest_streamrt.clock.threads import Threads, anyio_threads
+from pytest_streamrt.clock.threads import Threads, Work, anyio_threads, current_work
 from pytest_streamrt.clock.timeline import NS, VirtualClock
 from pytest_streamrt.errors import ClockError
 
-__all__ = ["drive_asyncio"]
+__all__ = ["SHUTDOWN", "drive_asyncio"]
 
 _POLL_EVERY: Final = 64  # with no socket in use, only every so many busy iterations look at the self-pipe
 _PRUNE: Final = 1_000  # moments asked for that are kept before those that have passed are swept out
@@ -76,8 +76,12 @@ class _AsyncioDriver:
         self._real_executor: Callable[..., Any] = loop.run_in_executor
         # The runner's own, and fixtures'. A loop that is about to be run has none of these.
         self._before = asyncio.all_tasks(loop) - {asyncio.current_task(loop)} if loop.is_running() else set()
+        self._running: dict[Any, set[Work]] = {}  # by executor, None for the loop's own: what its threads do
+        self._lock = threading.Lock()  # for these two
         self._sleepers: set[threading.Event] = set()
         self._over = False
+        self._asleep = 0
+        self.joins_threads = False  # whether the loop waits for those of its executor to end
         self._spawned: set[asyncio.Task[Any]] = set()
 
     # What the loop is given instead of its own methods.
@@ -110,11 +114,14 @@ class _AsyncioDriver:
         return self._set_timer(due, callback, args, context)
 
     def run_in_executor(self, executor: Any, func: Any, *args: Any) -> asyncio.Future[Any]:
+        work = Work(self._running.setdefault(executor, set()))
         if executor is None or isinstance(executor, ThreadPoolExecutor):  # another process has its own time
-            func = self.lend(func)
+            func = self.lend(func, work)
         future: asyncio.Future[Any] = self._real_executor(executor, func, *args)
-        self.threads.started()
-        future.add_done_callback(lambda _: self.threads.ended())
+        pool = self._loop._default_executor if executor is None else executor
+        work.room = getattr(pool, "_max_workers", math.inf)
+        self.threads.started(work)
+        future.add_done_callback(lambda _: self.threads.ended(work))
         return future
 
     def select(self, timeout: float | None = None) -> list[Any]:
@@ -156,46 +163,52 @@ class _AsyncioDriver:
     def thread_sleep(self, seconds: float) -> None:
         woken = threading.Event()
         outside = is_clock_thread()
+        work = current_work()
 
         def arm() -> None:
-            if self._over:
-                woken.set()
-                return
-            unpark = self.threads.park(outside=outside)
-            self._sleepers.add(woken)
-            self.call_later(seconds, wake, unpark)
+            if not woken.is_set():
+                self._asleep += 1
+                self.call_later(seconds, wake, self.threads.park(work, outside=outside))
 
         def wake(unpark: Callable[[], None]) -> None:
             unpark()
+            self._asleep -= 1
             self._sleepers.discard(woken)
             woken.set()
 
-        try:
+        with self._lock:  # so that the loop comes to it, or to its end
+            if self._over:
+                return
+            self._sleepers.add(woken)
             self._loop.call_soon_threadsafe(arm)
-        except RuntimeError:  # the loop is closed: nobody waits for this thread any more
-            return
         self._clock.wait_for_loop(woken)
 
     def end(self) -> None:
-        """Nobody drives the loop any more: threads that sleep on its time, and that nobody waits for, must not for ever."""
-        self._over = True
+        """Nobody drives the loop any more: who waits for that, in a thread or in a task, must not do so for ever."""
+        with self._lock:
+            self._over = True
         for woken in self._sleepers:
             woken.set()
+        for queue in (self._turns, self._settlers):
+            for future in queue:
+                if not future.done():
+                    future.set_result(None)
 
     def wake(self) -> None:
-        self._loop.call_soon_threadsafe(_nothing)
+        with suppress(RuntimeError):  # the loop is closed
+            self._loop.call_soon_threadsafe(_nothing)
 
     def spawn(self, function: Callable[..., Coroutine[Any, Any, object]], *args: object) -> None:
         task = self._loop.create_task(function(*args))
         self._spawned.add(task)  # the loop itself keeps no reference
         task.add_done_callback(self._spawned.discard)
 
-    def lend(self, func: Callable[..., Any]) -> Callable[..., Any]:
+    def lend(self, func: Callable[..., Any], work: Work) -> Callable[..., Any]:
         """A function that does the same, in a worker thread, on this clock."""
 
         @wraps(func)
         def on_this_clock(*args: Any, **kwargs: Any) -> Any:
-            with lent(self._clock):
+            with work.in_this_thread(), lent(self._clock):
                 return func(*args, **kwargs)
 
         return on_this_clock
@@ -232,7 +245,7 @@ class _AsyncioDriver:
 
     def _work_outside(self) -> bool:
         """Whether a worker thread, or what holds the clock, is at work."""
-        return self._clock.held or self.threads.busy
+        return self._clock.held or self.threads.busy or (self.joins_threads and not self._asleep)
 
     def _outside_at_work(self) -> bool:
         """Whether something will report back that is not of this loop."""
@@ -355,6 +368,8 @@ def drive_asyncio(
         ):
             setattr(owner, name, getattr(driver, name))
             restore.callback(delattr, owner, name)
+        _driving[loop] = driver
+        restore.callback(_driving.pop, loop)
         restore.enter_context(_writes_noted(loop, driver.sockets))
         restore.enter_context(anyio_threads(loop, driver.threads, driver.lend))
         try:
@@ -365,6 +380,29 @@ def drive_asyncio(
             restore.close()
             loop._clock_resolution = resolution
             driver.shift_timers(real_time() - driver.time())
+
+
+_driving: Final[dict[Any, _AsyncioDriver]] = {}  # by loop
+
+
+def _joining(shutdown: Any) -> Any:
+    @wraps(shutdown)
+    async def shutdown_default_executor(loop: Any, *args: Any, **kwargs: Any) -> None:
+        driver = _driving.get(loop)
+        if driver is None:
+            await shutdown(loop, *args, **kwargs)
+            return
+        driver.joins_threads = True
+        try:
+            await shutdown(loop, *args, **kwargs)
+        finally:
+            driver.joins_threads = False
+
+    return shutdown_default_executor
+
+
+SHUTDOWN: Final = SharedPatch(asyncio.BaseEventLoop, "shutdown_default_executor", _joining)
+"""For who has loops run that will be driven: their last act is to wait for a thread, outside of the executor that it ends."""
 
 
 _writing: Final[dict[Any, Sockets]] = {}  # by loop

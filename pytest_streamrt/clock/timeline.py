@@ -13,13 +13,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final, Literal, Protocol, get_args
 
-from pytest_streamrt.clock.threads import Threads, is_blocked
+from pytest_streamrt.clock.threads import Threads, current_work, is_blocked
 from pytest_streamrt.errors import ClockError, VirtualTimeStuck
 from pytest_streamrt.wording import counted
 
 __all__ = ["ClockOptions", "Driver", "LeakPolicy", "RealIO", "VirtualClock"]
 
 _real_ns: Final = time.monotonic_ns
+_real_sleep: Final = time.sleep
 NS: Final = 1_000_000_000
 _READS_A_SPIN: Final = 5  # reading the time costs about a fifth of an iteration of a loop
 
@@ -131,6 +132,7 @@ class VirtualClock:
         self._reads = 0
         self._jumps_without_progress = 0
         self._furthest = self.options.max_virtual * NS
+        self._drivers: list[tuple[Driver, Callable[[], None]]] = []  # the last of which is:
         self._driver: Driver | None = None
         self._cancel_body: Callable[[], None] | None = None
 
@@ -161,6 +163,9 @@ class VirtualClock:
             yield
         finally:
             self._holds -= 1
+            driver = self._driver
+            if driver is not None and driver.thread != threading.get_ident():
+                driver.wake()
 
     @property
     def held(self) -> bool:
@@ -211,8 +216,12 @@ class VirtualClock:
 
         In a worker thread, others go on meanwhile. In the loop's own thread time passes at once, and nothing else happens.
         """
-        if self._driver is not None and self._driver.thread != threading.get_ident():
-            self._driver.thread_sleep(seconds)
+        driver = self._driver
+        if driver is not None and driver.thread != threading.get_ident():
+            driver.thread_sleep(seconds)
+            return
+        if driver is None and current_work() is not None:  # its loop has ended: nobody waits for it any more
+            _real_sleep(seconds)
             return
         ns = self.ns + round(seconds * NS)
         problem = self._out_of_bounds(ns)
@@ -296,7 +305,8 @@ class VirtualClock:
     def wait_for_loop(self, woken: threading.Event) -> None:
         """For drivers: block a worker thread that sleeps until the loop wakes it, unless that can never be."""
         while not woken.wait(self.options.watchdog):
-            if self._driver is not None and is_blocked(self._driver.thread):
+            driver = self._driver
+            if driver is not None and is_blocked(driver.thread):
                 self.stuck(
                     "deadlock: a worker thread sleeps on virtual time, and the loop's own thread is blocked",
                     "The loop's thread waits for the worker, as ThreadPoolExecutor does when its block ends, and cannot move "
@@ -357,12 +367,14 @@ class VirtualClock:
 
         A loop in another thread may take over for a while from the one that waits for it.
         """
-        before = self._driver, self._cancel_body
-        self._driver, self._cancel_body = driver, cancel_body
+        mine = driver, cancel_body
+        self._drivers.append(mine)
+        self._driver, self._cancel_body = mine
         try:
             yield
         finally:
-            self._driver, self._cancel_body = before
+            self._drivers.remove(mine)  # the first to begin may be the first to end
+            self._driver, self._cancel_body = self._drivers[-1] if self._drivers else (None, None)
 
     @property
     def driver(self) -> Driver | None:

@@ -8,7 +8,8 @@ thirds of what it takes.
 
 Private names used: `trio._core._run.GLOBAL_RUN_CONTEXT`, `Runner.clock`, `.deadlines`, `.waiting_for_idle`, `.entry_queue` and
 `.io_manager`, `Deadlines` and its methods, `CancelScope._registered_deadline` and `._cancel`, `CancelReason`, `_r`,
-`_ALLOW_DETERMINISTIC_SCHEDULING`, `trio._threads._active_threads_local` and `.Run.unprotected_afn`, `trio._timeouts.sleep_until`.
+`_ALLOW_DETERMINISTIC_SCHEDULING`, `trio._threads._track_active_thread`, `.start_thread_soon` and `.Run.unprotected_afn`,
+`trio._timeouts.sleep_until`.
 `tests/clock/test_private_surface.py` says so when a release moves one.
 """
 
@@ -21,7 +22,7 @@ import random
 import threading
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import wraps
 from typing import Any, Final
 
@@ -32,7 +33,7 @@ from trio._core import _run
 from pytest_streamrt.clock.current import is_clock_thread
 from pytest_streamrt.clock.patching import SharedPatch
 from pytest_streamrt.clock.tasks import describe
-from pytest_streamrt.clock.threads import Threads
+from pytest_streamrt.clock.threads import Threads, Work, current_work
 from pytest_streamrt.clock.timeline import NS, VirtualClock
 from pytest_streamrt.wording import counted
 
@@ -155,12 +156,15 @@ class _TrioDriver(trio.abc.Clock, trio.abc.Instrument):
 
     def __init__(self, clock: VirtualClock, runner: Any) -> None:
         self.thread = threading.get_ident()
-        self.threads = Threads()  # those that sleep, and the one outside; trio itself counts its workers
+        self.threads = Threads()
         self._clock = clock
         self._runner = runner
         self._began = clock.ns
         self._token = trio.lowlevel.current_trio_token()
         self._root = trio.lowlevel.current_root_task()
+        self._lock = threading.Lock()  # for these two
+        self._sleepers: set[threading.Event] = set()
+        self._over = False
         self._turns: deque[trio.lowlevel.Task] = deque()
         self._settlers: deque[trio.lowlevel.Task] = deque()
         self._steps = 0  # task steps so far: tells whether anything has run since the last look
@@ -236,20 +240,41 @@ class _TrioDriver(trio.abc.Clock, trio.abc.Instrument):
     def thread_sleep(self, seconds: float) -> None:
         woken = threading.Event()
         outside = is_clock_thread()
+        work = current_work()
 
         async def wake_later() -> None:
-            unpark = self.threads.park(outside=outside)
+            unpark = self.threads.park(work, outside=outside)
             try:
                 await trio.sleep(seconds)
             finally:
                 unpark()
+                self._sleepers.discard(woken)
                 woken.set()
 
-        self._token.run_sync_soon(trio.lowlevel.spawn_system_task, wake_later)
+        def arm() -> None:
+            if not woken.is_set():
+                trio.lowlevel.spawn_system_task(wake_later)
+
+        with self._lock:  # so that the run comes to it, or to its end
+            if self._over:
+                return
+            self._sleepers.add(woken)
+            self._token.run_sync_soon(arm)
         self._clock.wait_for_loop(woken)
 
+    def end(self) -> None:
+        """Nobody drives the run any more: who waits for that, in a thread or in a task, must not do so for ever."""
+        with self._lock:
+            self._over = True
+        for woken in self._sleepers:
+            woken.set()
+        for queue in (self._turns, self._settlers):
+            while queue:
+                trio.lowlevel.reschedule(queue.popleft())
+
     def wake(self) -> None:
-        self._token.run_sync_soon(_nothing)
+        with suppress(trio.RunFinishedError):
+            self._token.run_sync_soon(_nothing)
 
     def spawn(self, function: Callable[..., Coroutine[Any, Any, object]], *args: object) -> None:
         trio.lowlevel.spawn_system_task(function, *args)
@@ -263,9 +288,7 @@ class _TrioDriver(trio.abc.Clock, trio.abc.Instrument):
 
     def _work_outside(self) -> bool:
         """Whether a worker thread, or what holds the clock, is at work."""
-        # As trio.testing.active_thread_count, which takes three times as long where there is none.
-        workers = _threads._active_threads_local.get(None)  # type: ignore[arg-type]
-        return self._clock.held or (workers is not None and workers.count > self.threads.asleep)
+        return self._clock.held or self.threads.busy
 
     def _look(self, what: str) -> bool:
         """Whether this is the first look for that since a task last ran."""
@@ -341,6 +364,8 @@ def drive_trio(clock: VirtualClock, cancel_body: Callable[[], None]) -> Iterator
     trio.lowlevel.add_instrument(driver)
     try:
         with (
+            _WORKERS.applied(),
+            _THREADS_OF_WORKERS.applied(),
             _CALLS_FROM_THREADS.applied(),
             _SHUFFLED_BY.applied(),
             _SHUFFLED_HOW.applied(),
@@ -349,6 +374,7 @@ def drive_trio(clock: VirtualClock, cancel_body: Callable[[], None]) -> Iterator
         ):
             yield
     finally:
+        driver.end()
         trio.lowlevel.remove_instrument(driver)
         del _calling[runner]
         runner.clock = real_clock
@@ -360,13 +386,56 @@ def drive_trio(clock: VirtualClock, cancel_body: Callable[[], None]) -> Iterator
 _calling: Final[dict[Any, Threads]] = {}  # by run
 
 
+_sent: Final[dict[trio.lowlevel.Task, Work]] = {}  # by the task that waits for it
+
+
+def _counting_work(original: Any) -> Any:
+    @contextmanager
+    def track_active_thread() -> Iterator[None]:
+        threads = _calling.get(_run.GLOBAL_RUN_CONTEXT.runner)
+        if threads is None:
+            with original():
+                yield
+            return
+        task, work = trio.lowlevel.current_task(), Work()
+        before = _sent.get(task)  # it may be in a call from a thread that it waits for
+        _sent[task] = work
+        threads.started(work)
+        try:
+            with original():
+                yield
+        finally:
+            threads.ended(work)
+            if before is None:
+                del _sent[task]
+            else:
+                _sent[task] = before
+
+    return track_active_thread
+
+
+def _knowing_work(original: Any) -> Any:
+    @wraps(original)
+    def start_thread_soon(function: Callable[[], Any], *args: Any, **kwargs: Any) -> None:
+        work = _sent.get(trio.lowlevel.current_task())
+
+        def known() -> Any:
+            assert work is not None
+            with work.in_this_thread():
+                return function()
+
+        original(function if work is None else known, *args, **kwargs)
+
+    return start_thread_soon
+
+
 def _counting_calls(original: Any) -> Any:
     @wraps(original)
     async def unprotected_afn(self: Any) -> Any:
         threads = _calling.get(_run.GLOBAL_RUN_CONTEXT.runner)
         if threads is None:
             return await original(self)
-        unpark = threads.park()
+        unpark = threads.park(_sent.get(trio.lowlevel.current_task()))
         try:
             return await original(self)
         finally:
@@ -375,6 +444,8 @@ def _counting_calls(original: Any) -> Any:
     return unprotected_afn
 
 
+_WORKERS: Final = SharedPatch(_threads, "_track_active_thread", _counting_work)
+_THREADS_OF_WORKERS: Final = SharedPatch(_threads, "start_thread_soon", _knowing_work)
 _CALLS_FROM_THREADS: Final = SharedPatch(_threads.Run, "unprotected_afn", _counting_calls)
 _SHUFFLED_BY: Final = SharedPatch(_run, "_r", lambda _: _InOrder())
 _SHUFFLED_HOW: Final = SharedPatch(_run, "_ALLOW_DETERMINISTIC_SCHEDULING", lambda _: False)

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import anyio
 
-from pytest_streamrt.clock.asyncio_driver import drive_asyncio
+from pytest_streamrt.clock.asyncio_driver import SHUTDOWN, drive_asyncio
 from pytest_streamrt.clock.current import active_clock, asyncio_loop_here, in_trio, is_clock_thread, lent, running_here
 from pytest_streamrt.clock.patching import SharedPatch
 from pytest_streamrt.clock.portal import drive_running_loop, portals_on
@@ -87,6 +87,7 @@ def _drive_loops_to_come(clock: VirtualClock) -> Iterator[None]:
     """In sync code: have the loops that are run in this thread follow the clock, each while it runs."""
     with ExitStack() as stack:
         stack.enter_context(_RUN_FOREVER.applied())
+        stack.enter_context(SHUTDOWN.applied())
         if importlib.util.find_spec("trio") is not None:
             stack.enter_context(_trio_run().applied())
         stack.enter_context(_switched_on(clock))

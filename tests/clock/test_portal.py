@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from concurrent.futures import CancelledError, wait
+from concurrent.futures import CancelledError, as_completed, wait
 from contextlib import ExitStack, asynccontextmanager
 
 import anyio
@@ -19,6 +19,7 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.testclient import TestClient
 
 from pytest_streamrt import VirtualTimeStuck, virtual_time
+from pytest_streamrt.clock import turn
 
 pytestmark = pytest.mark.parametrize("backend", ["asyncio", "trio"])
 
@@ -133,6 +134,15 @@ def test_a_future_that_is_cancelled(backend):
         assert clock.now == 1
 
 
+def test_a_future_that_outlives_its_portal(backend):
+    with virtual_time() as clock:
+        with anyio.from_thread.start_blocking_portal(backend) as portal:
+            futures = [portal.start_task_soon(anyio.sleep, seconds) for seconds in (5, 7)]
+
+        assert [future.result() for future in as_completed(futures)] == [None, None]
+        assert clock.now == 7
+
+
 def test_a_portal_is_on_real_time_where_the_test_is(backend):
     with anyio.from_thread.start_blocking_portal(backend) as portal:
         assert portal.call(time.monotonic) <= time.monotonic()
@@ -170,6 +180,7 @@ def test_portals_may_end_in_any_order(backend):
             other.call(anyio.sleep, 1)
             first.__exit__(None, None, None)
             other.call(anyio.to_thread.run_sync, time.sleep, 1)
+            other.call(turn)
         assert clock.now == 3
 
     assert {name: getattr(BlockingPortal, name) for name in before} == before

@@ -61,7 +61,10 @@ def test_a_future_of_threads_keeps_those_who_wait_for_it():
 
 @pytest.mark.parametrize(
     ("name", "first"),
-    [("run_sync_in_worker_thread", ["func"]), ("run_async_from_thread", ["func"])],
+    [
+        ("run_sync_in_worker_thread", ["func", "args", "abandon_on_cancel", "limiter"]),
+        ("run_async_from_thread", ["func"]),
+    ],
 )
 def test_the_asyncio_backend_of_anyio_has(name, first):
     method = inspect.getattr_static(AsyncIOBackend, name, None)
@@ -83,15 +86,19 @@ def test_a_call_from_a_thread_of_trio_has():
     )
 
 
-def test_trio_counts_its_worker_threads():
-    workers = getattr(_threads, "_active_threads_local", None)
-    assert workers is not None, "trio._threads no longer has _active_threads_local; see clock/trio_driver.py"
+@pytest.mark.parametrize("name", ["_track_active_thread", "start_thread_soon"])
+def test_trio_begins_a_worker_thread_by_way_of(name):
+    assert name in _threads.to_thread_run_sync.__code__.co_names, (
+        f"trio.to_thread.run_sync no longer calls {name}; see clock/trio_driver.py"
+    )
+    assert _threads.to_thread_run_sync.__globals__ is vars(_threads)
 
-    async def count() -> int:
-        counted: int = await trio.to_thread.run_sync(lambda: trio.from_thread.run_sync(lambda: workers.get(None).count))
-        return counted
 
-    assert trio.run(count) == 1
+def test_an_executor_says_how_many_threads_it_may_have(loop):
+    future = loop.run_in_executor(None, print)
+
+    assert loop._default_executor._max_workers > 0, "executors no longer have _max_workers; see clock/asyncio_driver.py"
+    loop.run_until_complete(future)
 
 
 def test_trios_sleep_is_one_until_a_moment():

@@ -301,6 +301,26 @@ async def test_on_real_time_a_turn_lets_others_run():
         assert others == ["ran"]
 
 
+async def test_who_waits_for_a_turn_when_virtual_time_ends_goes_on():
+    turns = []
+
+    async def take_turns() -> None:
+        for i in range(5):
+            await turn()
+            turns.append(i)
+
+    async with anyio.create_task_group() as tasks:
+        with virtual_time() as clock:
+            tasks.start_soon(take_turns)
+            await clock.turn()
+            await clock.turn()
+            tasks.start_soon(clock.settle)
+            await clock.turn()
+        with anyio.fail_after(10):
+            while len(turns) < 5:
+                await anyio.lowlevel.checkpoint()
+
+
 async def test_time_stands_still_while_a_worker_thread_is_at_work():
     release = threading.Event()
 
