@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import threading
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import overload
+from typing import Final, overload
 
 from pytest_streamrt.transcript.exchange import How
 from pytest_streamrt.wording import counted
 
 __all__ = ["Chunks", "Headers", "Interaction", "RecordedChunk"]
+
+_ASKING: Final = threading.Lock()
 
 Headers = tuple[tuple[str, str], ...]
 """Pairs of name and value, in order, names as sent; a name may occur more than once."""
@@ -43,8 +46,9 @@ class Chunks(Sequence[RecordedChunk]):
     def times(self) -> array[int]:
         """When each came, in microseconds since the cassette began."""
         if self._seconds:
-            self._times.extend(int(at * 1e6 + 0.5) for at in self._seconds)
-            del self._seconds[:]
+            with _ASKING:  # sync clients may ask from many threads
+                self._times.extend([int(at * 1e6 + 0.5) for at in self._seconds])
+                del self._seconds[:]
         return self._times
 
     @classmethod

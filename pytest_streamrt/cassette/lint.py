@@ -15,8 +15,9 @@ from typing import Final
 
 from pytest_streamrt.cassette.format import chunk_line, end_line, request_line, response_line
 from pytest_streamrt.cassette.interaction import Interaction
+from pytest_streamrt.cassette.lanes import lanes_of
 from pytest_streamrt.cassette.loading import load_cassette
-from pytest_streamrt.cassette.placeholders import PLACEHOLDER
+from pytest_streamrt.cassette.placeholders import PLACEHOLDER, fill, in_bytes
 from pytest_streamrt.cassette.redact import Redactor
 from pytest_streamrt.cassette.secrets import is_secret_header
 from pytest_streamrt.cassette.unpack import encodings_of, unpack
@@ -31,8 +32,12 @@ PERSONAL: Final = re.compile(
 )
 """An e-mail address of somebody; those of domains that stand for none (RFC 2606) are nobody's."""
 
+_ROUNDS: Final = 3  # what is left may, with what stands beside it, be a secret again
 _SHOWN: Final = 4  # characters of a secret that tell which one it is
 _SHORT: Final = 12  # of a shorter one, none are shown
+
+
+_Hit = tuple[list[Span], str]
 
 
 @dataclass(frozen=True)
@@ -86,9 +91,34 @@ def lint(path: Path, redactor: Redactor) -> Cleaned:
 def _text(text: str, redactor: Redactor) -> Cleaned:
     leaks = [
         _leak(text.count("\n", 0, spans[0][0]) + 1, "the text", text, spans, what)
-        for spans, what in _hits(text, redactor)
+        for spans, what in _hits(text, redactor, lambda text: _hits_in_lanes(text, redactor))
     ]
-    return Cleaned(sorted(leaks, key=_line), redactor.text(text).encode("utf-8", "surrogateescape"))
+    clean = redactor.text(_without_cut_secrets(text, redactor)) if leaks else text
+    return Cleaned(sorted(leaks, key=_line), clean.encode("utf-8", "surrogateescape"))
+
+
+def _hits_in_lanes(text: str, redactor: Redactor) -> list[_Hit]:
+    """What the deltas of a transcript add up to, where more than one of them is part of it."""
+    return [
+        (parts, what)
+        for lane in lanes_of(text)
+        for spans, what in redactor._hits(lane.text)
+        if len(parts := [part for span in spans for part in lane.where(*span)]) > 1
+    ]
+
+
+def _without_cut_secrets(text: str, redactor: Redactor) -> str:
+    """The text with as many bytes in the place of each secret that lies across deltas."""
+    for _ in range(_ROUNDS):
+        hits = _hits_in_lanes(text, redactor)
+        if not hits:
+            break
+        data = bytearray(text.encode("utf-8", "surrogateescape"))
+        filled = bytearray(len(data))
+        for spans, _what in sorted(hits, key=lambda hit: -sum(end - start for start, end in hit[0])):
+            fill(data, filled, in_bytes(text, spans))
+        text = data.decode("utf-8", "surrogateescape")
+    return text
 
 
 def _cassette(data: bytes, interactions: Sequence[Interaction], redactor: Redactor) -> Cleaned:
@@ -209,9 +239,6 @@ def _in_chunks(
         yield _leak(places[old.id, "chunk", chunk], where, text, spans, what)
     if not hits:
         yield Leak(places[old.id, "chunk", touched[0]], where, "a secret by its place", "…")
-
-
-_Hit = tuple[list[Span], str]
 
 
 def _hits(text: str, redactor: Redactor, *more: Callable[[str], list[_Hit]]) -> list[_Hit]:

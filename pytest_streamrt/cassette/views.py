@@ -143,7 +143,9 @@ def as_lines(text: str) -> str:
 
 def folded_texts(text: str) -> Iterator[tuple[object, str]]:
     """What the deltas of a stream say when they are joined, each text with the name of its fold. See `folds`."""
-    once = _said_once(text)
+    lines = text.split("\n")
+    events = [line for line in lines if line.startswith(_JSON)]
+    once = _said_once(text, events)
     by_name: dict[str, list[str]] = {}
     parts = _STRINGS.split(once)
     for name, value, alone in zip(parts[1::_GROUPS], parts[2::_GROUPS], parts[4::_GROUPS], strict=True):
@@ -157,8 +159,8 @@ def folded_texts(text: str) -> Iterator[tuple[object, str]]:
     for name, values in by_name.items():
         # What is the same in every event, such as its id, is no delta.
         yield name, values[0] if all(map(values[0].__eq__, values)) else "".join(values)
-    other = [line for line in text.split("\n") if line and not line.startswith(_JSON)]
-    if other:
+    if len(events) + lines.count("") < len(lines):
+        other = [line for line in lines if line and not line.startswith(_JSON)]
         yield _NO_JSON, "\n".join([*other, ""])
         if "data:" in text:
             yield _PLAIN_DATA, "".join(_PLAIN_DATA.findall(text))
@@ -192,9 +194,9 @@ def folds(text: str, name: object) -> Folded:
     return Folded(text, _by_number(text)[name])
 
 
-def _said_once(text: str) -> str:
+def _said_once(text: str, events: Sequence[str]) -> str:
     """The text without what all its lines of JSON begin with, but for the first: what is the same in every event is no delta."""
-    same = _beginning(text)
+    same = _beginning(events)
     if not same:
         return text
     first, _, rest = text.partition(same)
@@ -203,7 +205,7 @@ def _said_once(text: str) -> str:
 
 def _spans_said_once(text: str) -> list[Span]:
     """The parts of the text that `_said_once` leaves."""
-    same = _beginning(text)
+    same = _beginning([line for line in text.split("\n") if line.startswith(_JSON)])
     if not same:
         return [(0, len(text))]
     start, end = 0, text.find(same) + len(same)
@@ -214,12 +216,11 @@ def _spans_said_once(text: str) -> list[Span]:
     return [*spans, (start, len(text))]
 
 
-def _beginning(text: str) -> str:
+def _beginning(events: Sequence[str]) -> str:
     """What all lines of JSON begin with, up to the end of a string; "" where that is nothing."""
-    lines = [line for line in text.split("\n") if line.startswith(_JSON)]
-    if len(lines) < 2:
+    if len(events) < 2:
         return ""
-    first, last = min(lines), max(lines)  # what these two share, all share
+    first, last = min(events), max(events)  # what these two share, all share
     same = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(first, last, strict=False)))
     # The line's end keeps a string that was cut short, which others go on with, from being one.
     ends = (match.end() for match in _STRINGS.finditer(f"{first}\n") if match[2])

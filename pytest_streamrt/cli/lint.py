@@ -68,7 +68,7 @@ def command(paths: tuple[Path, ...], *, personal: bool, as_json: bool, **filters
 
     PATHS are files, or folders in which every .jsonl, .transcript and .ambr file is looked through. Found are headers, parameters and
     keys that a recording never has, values of this environment's secret variables, and e-mail addresses; in bodies also across the
-    cuts of chunks and deltas, and in packed ones. Exits with 1 where there is anything.
+    cuts of chunks and deltas, and in packed ones, in transcripts across the lines of deltas. Exits with 1 where there is anything.
     """
     from pytest_streamrt.cli.reading import visible
 
