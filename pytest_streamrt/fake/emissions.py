@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import anyio
-from anyio.from_thread import run_sync
-from anyio.lowlevel import EventLoopToken, current_token
 
 from pytest_streamrt.clock import active_clock, turn
+from pytest_streamrt.clock.current import calls_from_threads
 from pytest_streamrt.wording import counted
 
 __all__ = ["Emissions"]
@@ -23,16 +24,16 @@ class _Waiter:
 
     Attributes:
         n: how many.
-        token: the loop that this waits in.
-        thread: the thread of that.
+        call_soon: for other threads: has the loop that this waits in call a function.
+        thread: the thread of that loop.
         reached: so many are out.
         asked: a source wants to go on, so its client has dealt with what it was given.
         has_run: the waiter has gone on.
     """
 
     n: int
-    token: EventLoopToken
-    thread: int
+    call_soon: Callable[..., object] = field(default_factory=calls_from_threads)
+    thread: int = field(default_factory=threading.get_ident)
     reached: anyio.Event = field(default_factory=anyio.Event)
     asked: anyio.Event = field(default_factory=anyio.Event)
     has_run: anyio.Event = field(default_factory=anyio.Event)
@@ -42,7 +43,9 @@ class _Waiter:
         if threading.get_ident() == self.thread:
             event.set()
         else:
-            run_sync(event.set, token=self.token)
+            # Nobody waits until the loop has done so: it may have ended since.
+            with suppress(RuntimeError):
+                self.call_soon(event.set)
 
 
 class Emissions:
@@ -52,16 +55,19 @@ class Emissions:
         self.count = 0
         """How many deltas are out."""
         self._begun = False
+        self._lock = threading.Lock()  # clients may read in several threads
         self._waiting: list[_Waiter] = []
         self._resuming: list[_Waiter] = []
 
     def add(self, n: int) -> None:
         """So many more are out; with 0, that it was asked for an answer."""
-        self._begun = True
-        self.count += n
-        reached = [each for each in self._waiting if each.n <= self.count]
-        self._waiting = [each for each in self._waiting if each.n > self.count]
-        self._resuming += reached
+        with self._lock:
+            self._begun = True
+            self.count += n
+            reached = [each for each in self._waiting if each.n <= self.count]
+            for each in reached:
+                self._waiting.remove(each)
+            self._resuming += reached
         for each in reached:
             each.tell(each.reached)
 
@@ -73,9 +79,11 @@ class Emissions:
         def _awaits() -> str:  # told where this never comes to be: see clock.tasks
             return f"emitted({n}), with {counted(self.count, 'delta')} out"
 
-        waiter = _Waiter(n, current_token(), threading.get_ident())
+        waiter = _Waiter(n)
         self._waiting.append(waiter)
         try:
+            if self._begun and self.count >= n:  # meanwhile, in another thread, which may not have seen it
+                return
             await waiter.reached.wait()
             if active_clock() is not None:
                 await turn()
@@ -83,9 +91,10 @@ class Emissions:
                 with anyio.move_on_after(_PATIENCE):
                     await waiter.asked.wait()
         finally:
-            for queue in (self._waiting, self._resuming):
-                if waiter in queue:
-                    queue.remove(waiter)
+            with self._lock:
+                for queue in (self._waiting, self._resuming):
+                    if waiter in queue:
+                        queue.remove(waiter)
             waiter.has_run.set()
 
     async def hold(self) -> None:

@@ -205,7 +205,7 @@ class Reporter:
         self._waiting.remove(told)
         try:
             self._report(data)
-        except Exception as error:  # noqa: BLE001 - it is raised in the tool
+        except BaseException as error:  # noqa: BLE001 - it is raised in the tool, whose thread waits for one or the other
             told.set_exception(error)
         else:
             told.set_result(None)

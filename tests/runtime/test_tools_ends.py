@@ -320,6 +320,24 @@ async def test_a_sync_tool_is_abandoned_and_heard_no_more_and_ends_at_its_next_r
     transcript.expect("bot").rest()
 
 
+async def test_a_report_that_cannot_be_taken_down_ends_a_sync_tool():
+    class Full:
+        def elapsed(self):
+            return 0.0
+
+        def log(self, event, origin):
+            if event.type == "tool.progress":
+                pytest.fail("no more of it")
+
+    def blocking():
+        report_progress("half-way")
+
+    bot = Agent("bot", FakeModel(script(tool_call("blocking", {}))), tools=[blocking])
+    with pytest.raises(pytest.fail.Exception, match="no more of it"):
+        async with Environment(bot, transcript=Full()):
+            await bot.infer()
+
+
 @pytest.mark.real_time
 def test_a_sync_tool_that_was_abandoned_does_not_wait_for_a_loop_that_has_ended():
     go_on, gone_on = threading.Event(), threading.Event()
