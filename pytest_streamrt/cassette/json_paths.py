@@ -16,7 +16,14 @@ from pytest_streamrt.cassette.views import Span
 __all__ = ["JsonPath", "replace_at", "spans_at"]
 
 _STEP: Final = re.compile(r"\.?([^.\[\]]+)|\[(\*|\d+)\]")
-_TOKEN: Final = re.compile(r'"(?:[^"\\\n]++|\\.)*+"|[{}\[\],:]|\n(?=data:)|[^\s{}\[\],:"]+')
+# Of an event stream, what its lines begin with is no JSON, and an empty line ends an event, whose JSON may be in several lines.
+_TOKEN: Final = re.compile(
+    r"(?P<next>(?:\n|\r(?!\n))(?=(?:\r\n|[\r\n])(?:data|event|id|retry)?:))"
+    r"|(?P<head>(?:^|(?<=[\r\n]))(?:data:|(?:event|id|retry)?:[^\r\n]*))"
+    r'|"(?:[^"\\\n]++|\\.)*+"|[{}\[\],:]|[^\s{}\[\],:"]+'
+)
+
+_CONTINUED: Final = re.compile(r"[^\r\n](?:\r\n|[\r\n])data:")
 
 Step = str | int
 
@@ -79,14 +86,23 @@ def _replace(value: Any, paths: Sequence[JsonPath], replacement: Callable[[Any],
 def spans_at(text: str, paths: Sequence[JsonPath]) -> Iterator[Span]:
     """Where, in the JSON of a body or of each event of a stream, the strings, numbers and words at these paths stand.
 
-    Of a string, what is between its quotation marks. The JSON need not be complete.
+    Of a string, what is between its quotation marks. The JSON need not be complete: where a line of data seems to go on with that
+    before it, it may as well begin anew.
     """
+    yield from _spans(text, paths, anew=False)
+    if _CONTINUED.search(text):
+        yield from _spans(text, paths, anew=True)
+
+
+def _spans(text: str, paths: Sequence[JsonPath], *, anew: bool) -> Iterator[Span]:
     place: list[Step] = []
     expects_name = False
     for match in _TOKEN.finditer(text):
         found = match[0]
-        if found == "\n":  # the next event: whatever was not closed before it never will be
+        if match["next"] or (anew and match["head"]):  # the next event: whatever was not closed before it never will be
             place, expects_name = [], False
+        elif match["head"]:
+            continue
         elif found in "{[":
             place.append("" if found == "{" else 0)
             expects_name = found == "{"

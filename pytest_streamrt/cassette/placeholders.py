@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import Final, TypeVar
 
 from pytest_streamrt.cassette.views import Span
 
-__all__ = ["IN_URL", "PLACEHOLDER", "cut", "fill", "in_bytes", "json_mark", "mark", "merged"]
+__all__ = ["IN_URL", "PLACEHOLDER", "cut", "fill", "in_bytes", "is_number", "json_mark", "mark", "merged"]
 
 PLACEHOLDER: Final = "[redacted]"
 IN_URL: Final = "redacted"
 """The placeholder for a query parameter: brackets have a meaning there."""
 
+_NUMBER: Final = re.compile(r"-?\d+(?:\.\d+)?")
+_AFTER: Final = re.compile(r"\s*[,}\]]")
+_ESCAPED: Final = re.compile(r"\\.")
 _T = TypeVar("_T", str, bytes)
 
 
@@ -43,11 +47,24 @@ def _bytes_before(text: str, at: int) -> int:
     return len(text[:at].encode("utf-8", "surrogateescape"))
 
 
-def fill(data: bytearray, filled: bytearray, spans: Sequence[Span]) -> None:
-    """Write a placeholder over these parts of the data, but for what was written over before."""
+def is_number(text: str, start: int, end: int) -> bool:
+    """Whether that part of a text is a number of JSON: a placeholder is none, and has to stand between quotation marks."""
+    if not (_NUMBER.fullmatch(text, start, end) and _AFTER.match(text, end)):
+        return False
+    before = _ESCAPED.sub("", text[text.rfind("\n", 0, start) + 1 : start]).rstrip(" ")
+    return before.endswith((":", ",", "[")) and before.count('"') % 2 == 0  # and not within a string
+
+
+def fill(data: bytearray, filled: bytearray, spans: Sequence[Span], *, quoted: bool = False) -> None:
+    """Write a placeholder over these parts of the data, but for what was written over before.
+
+    `quoted`: with a quotation mark as its first character and its last.
+    """
     length = sum(end - start for start, end in spans)
     fresh = not any(any(filled[start:end]) for start, end in spans)
     placeholder = mark(length).encode() if fresh else b"*" * length
+    if quoted and fresh and length > 1:
+        placeholder = f'"{mark(length - 2)}"'.encode()
     at = 0
     for start, end in spans:
         for place in range(start, end):

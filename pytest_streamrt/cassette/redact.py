@@ -17,7 +17,17 @@ from urllib.parse import SplitResult, parse_qsl, unquote, unquote_plus, urlsplit
 
 from pytest_streamrt.cassette.interaction import Chunks, Headers, Interaction
 from pytest_streamrt.cassette.json_paths import JsonPath, replace_at, spans_at
-from pytest_streamrt.cassette.placeholders import IN_URL, PLACEHOLDER, cut, fill, in_bytes, json_mark, mark, merged
+from pytest_streamrt.cassette.placeholders import (
+    IN_URL,
+    PLACEHOLDER,
+    cut,
+    fill,
+    in_bytes,
+    is_number,
+    json_mark,
+    mark,
+    merged,
+)
 from pytest_streamrt.cassette.secrets import (
     KEY_PATTERNS,
     NAMES_IN_URLS,
@@ -332,6 +342,8 @@ class Redactor:
             clean = replace_at(parsed, self._json_paths, lambda _: PLACEHOLDER)
             if clean != parsed:
                 body = json.dumps(clean, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
+        elif self._json_paths:  # it may be JSON in part: a line each, or a file in a form
+            (body,) = self._clean_places([body])
         for _ in range(_ROUNDS):
             text = _text(body)
             hits = self._hits(text)
@@ -339,7 +351,8 @@ class Redactor:
                 break
             self._note(hits)
             for start, end in reversed(merged([span for spans, _ in hits for span in spans])):
-                text = text[:start] + mark(max(end - start, len(PLACEHOLDER))) + text[end:]
+                quote = '"' if is_number(text, start, end) else ""
+                text = f"{text[:start]}{quote}{mark(max(end - start, len(PLACEHOLDER)))}{quote}{text[end:]}"
             body = text.encode("utf-8", "surrogateescape")
         return body
 
@@ -374,7 +387,7 @@ class Redactor:
                 clean = bytearray(b"".join(chunks))
                 filled = bytearray(len(clean))
             for spans, _ in sorted(hits, key=_size, reverse=True):
-                fill(clean, filled, in_bytes(text, spans))
+                fill(clean, filled, in_bytes(text, spans), quoted=is_number(text, *spans[0]))
         return chunks if clean is None else cut(bytes(clean), [len(chunk) for chunk in chunks])
 
     # Searching.
