@@ -104,6 +104,7 @@ class _Report:
             problems=[Problem(f"The test failed in its {r.when}", _reason(r)) for r in failed],
             leaks=transcript.leaks,
             redactor=_redactor_of(item),
+            secrets=transcript.secrets,
             index=True,
         )
         _write(path, timeline_page(data))

@@ -15,6 +15,7 @@ from pytest_streamrt.cassette.redact import Redactor
 from pytest_streamrt.clock import NS
 from pytest_streamrt.events.order import DELTAS
 from pytest_streamrt.events.types import Event
+from pytest_streamrt.report.masking import Cleaner, masked
 from pytest_streamrt.transcript.laws import LAWS, check_laws
 from pytest_streamrt.transcript.leakage import Leak
 from pytest_streamrt.transcript.stories import story_of
@@ -51,6 +52,7 @@ def page_data(
     leaks: Iterable[Leak] = (),
     index: bool = False,
     redactor: Redactor | None = None,
+    secrets: Mapping[str, bool] | None = None,
 ) -> dict[str, Any]:
     """All that the page of a transcript needs.
 
@@ -64,15 +66,16 @@ def page_data(
         leaks: what was shown and should not have been.
         index: whether there is an index beside the page.
         redactor: what takes out secrets; by default one that knows those of the environment.
+        secrets: what `assert_no_leak` was given, as of `Transcript.secrets`: that is taken out as well.
     """
-    redactor = redactor or Redactor()
-    clean = _cleaner(redactor)
+    cleaner = masked(redactor, secrets or {})
+    clean = _shortened(cleaner)
     sources: dict[str, int] = {}
     types: dict[str, int] = {}
     inferences: dict[Hashable, int] = {}
     names: list[str] = []
     places = {(id(origin), event.seq): n for n, (origin, event) in enumerate(logged)}
-    texts = _texts(logged, redactor)
+    texts = _texts(logged, cleaner)
     rows = []
     for n, (origin, event) in enumerate(logged):
         inference = -1
@@ -151,7 +154,7 @@ def _own_fields(event: Event, clean: Callable[[str], str]) -> dict[str, Any]:
     }
 
 
-def _texts(logged: Logged, redactor: Redactor) -> dict[int, str]:
+def _texts(logged: Logged, cleaner: Cleaner) -> dict[int, str]:
     """What each delta says, by its place. A secret is taken out also where it is cut across several."""
     runs: dict[Hashable, list[tuple[int, str]]] = defaultdict(list)
     for n, (origin, event) in enumerate(logged):
@@ -163,16 +166,16 @@ def _texts(logged: Logged, redactor: Redactor) -> dict[int, str]:
             runs[which, getattr(event, "item", None), getattr(event, "choice", 0)].append((n, _whole(str(said or ""))))
     texts: dict[int, str] = {}
     for run in runs.values():
-        pieces = redactor.pieces([text for _, text in run])
+        pieces = cleaner.pieces([text for _, text in run])
         texts.update((n, piece) for (n, _), piece in zip(run, pieces, strict=True))
     return texts
 
 
-def _cleaner(redactor: Redactor) -> Callable[[str], str]:
+def _shortened(cleaner: Cleaner) -> Callable[[str], str]:
     """Takes secrets out of a text, and shortens it."""
 
     def clean(text: str) -> str:
-        text = redactor.text(_whole(text))
+        text = cleaner.text(_whole(text))
         left = len(text) - _LONGEST
         return text if left <= 0 else f"{text[:_LONGEST]}… ({counted(left, 'character')} more)"
 

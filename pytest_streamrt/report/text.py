@@ -10,6 +10,7 @@ from typing import Any, Final
 from pytest_streamrt.cassette.redact import Redactor
 from pytest_streamrt.clock import NS
 from pytest_streamrt.events.types import Event
+from pytest_streamrt.report.masking import Cleaner, masked
 from pytest_streamrt.transcript.explain import show_event
 from pytest_streamrt.transcript.likeness import Likeness, likeness_of
 from pytest_streamrt.transcript.log import Transcript
@@ -33,19 +34,21 @@ _PIECES: Final = {
 def failure_section(transcript: Transcript, redactor: Redactor | None = None) -> str:
     """What a failing test shows of its transcript: its marbles and its last events; "" where nothing happened.
 
+    Secrets that `assert_no_leak` was given are taken out as well.
+
     Args:
         transcript: the test's.
         redactor: what takes secrets out; by default, one that knows those of the environment.
     """
     if not transcript.events:
         return ""
-    redactor = redactor or Redactor()
-    events = _clean(transcript.events, redactor)
+    cleaner = masked(redactor, transcript.secrets)
+    events = _clean(transcript.events, cleaner)
     last = events[-_LAST:]
     what = "The last events" if len(last) < len(events) else "All events"
     margin = max(len(event.source) for event in last)
     lines = [f"{event.time:>12.9f}  {event.source.ljust(margin)}  {show_event(event)}" for event in last]
-    return redactor.text("\n".join([draw_marbles(events), "", f"{what}:", *lines]))
+    return cleaner.text("\n".join([draw_marbles(events), "", f"{what}:", *lines]))
 
 
 def snapshot_text(transcript: Transcript, redactor: Redactor | None = None) -> str:
@@ -79,7 +82,7 @@ def _json(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, default=lambda other: f"<{type(other).__qualname__}>")
 
 
-def _clean(events: Sequence[Event], redactor: Redactor) -> list[Event]:
+def _clean(events: Sequence[Event], cleaner: Cleaner) -> list[Event]:
     """The events without secrets that lie across several deltas; what lies within one is found in any text."""
     lanes: dict[tuple[Any, ...], list[int]] = {}
     for i, event in enumerate(events):
@@ -90,7 +93,7 @@ def _clean(events: Sequence[Event], redactor: Redactor) -> list[Event]:
     for (_, _, kind, *_), indexes in lanes.items():
         field = _PIECES[kind]
         texts = [getattr(events[i], field) for i in indexes]
-        for i, before, after in zip(indexes, texts, redactor.pieces(texts), strict=True):
+        for i, before, after in zip(indexes, texts, cleaner.pieces(texts), strict=True):
             if before != after:
                 changed: dict[str, Any] = {field: after}
                 clean[i] = replace(events[i], **changed)

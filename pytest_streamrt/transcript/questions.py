@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 
 from pytest_streamrt.errors import TranscriptError
@@ -31,6 +31,7 @@ class Questions(Readable):
     def __init__(self) -> None:
         self._chains: list[Expectation] = []
         self._leaks: list[Leak] = []
+        self._secrets: dict[str, bool] = {}
 
     def __eq__(self, other: object) -> bool:
         """Whether the same happened, at the same times if both are virtual; ids and the like do not matter."""
@@ -116,6 +117,11 @@ class Questions(Readable):
                 Or the check could not fail.
         """
         __tracebackhide__ = True
+        if not isinstance(hidden, str | Selection):  # else it is refused below
+            hidden = list(hidden)
+            for secret in hidden:
+                if isinstance(secret, str):
+                    self._secrets[secret] = normalise or self._secrets.get(secret, False)
         leaks = check_leaks(
             self.logged,
             self.exchanges,
@@ -134,6 +140,14 @@ class Questions(Readable):
     def leaks(self) -> tuple[Leak, ...]:
         """What `assert_no_leak` has found so far."""
         return tuple(self._leaks)
+
+    @property
+    def secrets(self) -> Mapping[str, bool]:
+        """The literal secrets that `assert_no_leak` was given so far, each with whether it was to see through disguises.
+
+        What a failing test shows of this transcript, and its page, do without them.
+        """
+        return dict(self._secrets)
 
     def marbles(self, frame: float | None = None) -> str:
         """Draw it: a line for each source on one time axis, with a legend. See `draw_marbles` for the signs.
