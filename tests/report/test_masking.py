@@ -82,9 +82,9 @@ def test_what_is_too_short_is_left_or_nothing_could_be_read():
 
 
 def test_what_the_cassette_keeps_out_stays_out_and_its_redactor_learns_nothing():
-    transcript = said(f"it is {SECRET}, canary-canary")
+    transcript = said(f"it is {SECRET}, qX7-canary-81hz")
     transcript.assert_no_leak(hidden=[SECRET], visible="something else")
-    redactor = Redactor(environment={"API_KEY": "canary-canary"})
+    redactor = Redactor(environment={"API_KEY": "qX7-canary-81hz"})
 
     text = shown(transcript, redactor)
 
