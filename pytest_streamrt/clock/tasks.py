@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import sys
 import sysconfig
+import traceback
 from pathlib import PurePath
 from types import FrameType
 from typing import Any, Final
 
-__all__ = ["describe", "in_finaliser", "where_called"]
+__all__ = ["describe", "in_finaliser", "where_called", "where_raised"]
 
 # Where these wait says nothing: the reader wants the line of their own code that called them.
 _LIBRARIES: Final = ("asyncio", "anyio", "trio", "pytest_streamrt", "outcome", "contextlib", "functools")
@@ -47,6 +48,13 @@ def where_called() -> str:
     return _place(fallback) if fallback is not None else "an unknown place"
 
 
+def where_raised(error: BaseException) -> str:
+    """The innermost line of the user's own code that an error came through; else "an unknown place"."""
+    walked = traceback.walk_tb(error.__traceback__)
+    own = [(f, line) for f, line in walked if not _is_library(f) and not f.f_code.co_filename.startswith(_INSTALLED)]
+    return _place(*own[-1]) if own else "an unknown place"
+
+
 def in_finaliser() -> bool:
     """Whether this is called from some object's ``__del__``, at whatever moment its last reference went."""
     frame: FrameType | None = sys._getframe(1)
@@ -75,9 +83,9 @@ def _frames(awaitable: Any) -> list[FrameType]:
     return frames
 
 
-def _place(frame: FrameType) -> str:
+def _place(frame: FrameType, line: int | None = None) -> str:
     path = PurePath(frame.f_code.co_filename)
-    return f"{path.name}:{frame.f_lineno} in {frame.f_code.co_qualname}"
+    return f"{path.name}:{line or frame.f_lineno} in {frame.f_code.co_qualname}"
 
 
 def _is_library(frame: FrameType) -> bool:

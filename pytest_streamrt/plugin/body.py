@@ -14,6 +14,7 @@ import pytest
 from pytest_streamrt.errors import ClockError, Unanswered, VirtualTimeStuck
 from pytest_streamrt.plugin.clock import clock_for, clock_runs, failure_of, is_on_virtual_time, on_virtual_time
 from pytest_streamrt.plugin.function import failing_plainly, place_of_function
+from pytest_streamrt.plugin.real_call import real_call_in
 from pytest_streamrt.plugin.state import state_of
 
 __all__ = ["prepared_body"]
@@ -41,6 +42,8 @@ def prepared_body(item: pytest.Item) -> Iterator[None]:
     if state.guard is not None or state.cassette is not None or state.provider is not None:
         # A miss must not get out as what it is: anyio's runner does not survive it, and with it the tests that come after.
         function = failing_plainly(function, _miss_in)
+    elif state.has_app:
+        function = failing_plainly(function, real_call_in)
     if function is place.function:
         yield
         return

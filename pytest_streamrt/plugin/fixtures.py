@@ -76,7 +76,7 @@ def stream_cassette(request: pytest.FixtureRequest, streamrt_config: Any) -> Cas
 
 
 @pytest.fixture
-def asgi_client() -> Callable[..., Any]:
+def asgi_client(request: pytest.FixtureRequest) -> Callable[..., Any]:
     """Makes clients (of httpx2, or httpx) for an ASGI app that is run in process, and streams."""
     from pytest_streamrt.edge import StreamingASGITransport
 
@@ -84,6 +84,7 @@ def asgi_client() -> Callable[..., Any]:
     if library is None:
         pytest.fail("asgi_client needs an HTTP client: pip install httpx2", pytrace=False)
     client: Any = importlib.import_module(library).AsyncClient
+    state_of(request.node).has_app = True
 
     def asgi_client(
         app: Any, *, base_url: str = "http://testserver", timeout: float | None = _PATIENCE, **options: Any

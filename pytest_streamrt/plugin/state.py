@@ -29,6 +29,7 @@ class TestState:
         self.guard: NetworkGuard | None = None
         self.provider: FakeProvider | None = None
         self.has_environment = False
+        self.has_app = False
         self.open = ExitStack()
         """What is to be closed at the end of the test."""
 

@@ -96,3 +96,71 @@ def test_an_edited_prompt_is_told_of_both_ways_to_record_it(project):
             "If the request is right, record the cassette anew: *--streamrt-record=rewrite*add this: *=new_episodes",
         ]
     )
+
+
+ENDPOINT = """
+    import httpx2
+    import pytest
+    from openai import AsyncOpenAI
+    from starlette.applications import Starlette
+    from starlette.responses import StreamingResponse
+    from starlette.routing import Route
+
+    pytestmark = [pytest.mark.anyio, pytest.mark.parametrize("anyio_backend", ["asyncio"])]
+
+    async def chat(request):
+        client = AsyncOpenAI(base_url="http://127.0.0.1:9/v1", api_key="k", max_retries=0)  # nobody listens there
+        stream = await client.chat.completions.create(model="m", messages=[], stream=True)
+        return StreamingResponse((f"data: {chunk}" async for chunk in stream), media_type="text/event-stream")
+
+    async def broken(request):
+        raise ValueError("of the app's own")
+
+    app = Starlette(routes=[Route("/chat", chat), Route("/broken", broken)])
+"""
+
+
+def test_an_app_whose_provider_nothing_stands_in_for_is_told_what_would(project):
+    project.write(f"""{ENDPOINT}
+    async def test_it(asgi_client):
+        async with asgi_client(app) as browser:
+            await browser.get("/chat")
+    """)
+
+    result = project.run()
+
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(
+        [
+            "the app asked a real server, and failed: POST http://127.0.0.1:9/v1/chat/completions",
+            "APIConnectionError: Connection error. - ConnectError: *",
+            "The call was made at test_mine.py:* in chat",
+            "*fake_provider.enqueue(script(…))*@pytest.mark.streamrt*",
+        ]
+    )
+    assert len(result.outlines) < 25
+
+
+def test_what_else_fails_beside_an_app_keeps_its_own_traceback(project):
+    project.write(f"""{ENDPOINT}
+    async def test_the_app(asgi_client):
+        async with asgi_client(app) as browser:
+            await browser.get("/broken")
+
+    async def test_the_test_itself(asgi_client):
+        async with httpx2.AsyncClient() as client:
+            await client.get("http://127.0.0.1:9/v1/models")
+
+    async def test_that_it_fails(asgi_client):
+        import openai
+
+        with pytest.raises(openai.APIConnectionError):
+            async with asgi_client(app) as browser:
+                await browser.get("/chat")
+    """)
+
+    result = project.run()
+
+    result.assert_outcomes(failed=2, passed=1)
+    result.stdout.fnmatch_lines(['*raise ValueError("of the app\'s own")', "E *ConnectError: *"])
+    result.stdout.no_fnmatch_line("*asked a real server*")
