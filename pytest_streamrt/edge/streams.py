@@ -73,14 +73,17 @@ def assert_streams(
     if not hasattr(response, "aiter_raw"):
         msg = f"assert_streams: a response of httpx or httpx2 is needed, not {type(response).__name__}"
         raise ValueError(msg)
+    if not hasattr(response.stream, "__aiter__"):
+        msg = (
+            "assert_streams: the response is one of a sync client, and is watched by an async one alone: httpx2.AsyncClient, or "
+            "the fixture asgi_client: async with asgi_client(app) as client, client.stream(…) as response: …"
+        )
+        raise ValueError(msg)
     if response.is_stream_consumed or response.is_closed:
         msg = (
             "assert_streams: the response has been read or closed already, so nobody can tell when what came. Open it with "
             "`async with client.stream(…) as response:`, and not with client.get(…)"
         )
-        raise ValueError(msg)
-    if not hasattr(response.stream, "__aiter__"):
-        msg = "assert_streams: the response is one of a sync client; use httpx2.AsyncClient, or the fixture asgi_client"
         raise ValueError(msg)
     check = StreamCheck(response, transcript, keep_alive=keep_alive, end=end, resume=resume, skip=skip)
     check.begin()

@@ -417,7 +417,10 @@ async def test_wrong_use_is_told():
 def test_the_response_of_a_sync_client_is_refused():
     client = httpx.Client(transport=httpx.MockTransport(lambda _: httpx.Response(200, stream=httpx.ByteStream(b""))))
     with client, client.stream("GET", "http://testserver") as response:
-        with pytest.raises(ValueError, match="sync client"):
+        with pytest.raises(ValueError, match=r"of a sync client.*asgi_client\(app\)"):
+            assert_streams(response)
+        response.read()
+        with pytest.raises(ValueError, match="of a sync client"):  # and not that it has been read
             assert_streams(response)
 
 
