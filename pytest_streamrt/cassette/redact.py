@@ -7,13 +7,14 @@ place, so that the cuts, the times and the lengths stay.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
-from urllib.parse import SplitResult, parse_qsl, unquote, unquote_plus, urlsplit, urlunsplit
+from urllib.parse import parse_qsl
 
 from pytest_streamrt.cassette.interaction import Chunks, Headers, Interaction
 from pytest_streamrt.cassette.json_paths import JsonPath, replace_at, spans_at
@@ -34,11 +35,11 @@ from pytest_streamrt.cassette.secrets import (
     SHORTEST,
     is_secret_field,
     is_secret_header,
-    is_secret_parameter,
     parts_of_header,
     secrets_of_environment,
 )
 from pytest_streamrt.cassette.unpack import PACKED, encodings_of, pack, unpack
+from pytest_streamrt.cassette.urls import Urls
 from pytest_streamrt.cassette.views import Folded, Span, Unescaped, as_lines, folded_texts, folds, has_escapes, unescape
 from pytest_streamrt.errors import CassetteError
 
@@ -53,9 +54,6 @@ _IN_QUERY: Final = re.compile(rf"""(?:[?&#]|&amp;)(?:{NAMES_IN_URLS})=([^&#\s"'\
 _QUERY_HINT: Final = re.compile(
     r"(?:assertion|auth|code|jwt|key|passw|secret|sig|token|verifier|credential)\w{0,8}=", re.IGNORECASE
 )
-_REFERENCE: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{1,20}://[^\s,<>]+")  # all of a value is a URL
-_PAIR: Final = re.compile(r"""(?<=[?&#])([^?&#=\s"'<>]{1,64})=([^?&#\s"'<>,]+)""")  # in a URL, wherever that stands
-_USER: Final = re.compile(r"""(?<=://)[^/?#\s"'<>@]+(?=@)""")
 
 
 @dataclass(frozen=True)
@@ -96,7 +94,7 @@ class Redactor:
         self.findings: list[Finding] = []
         """What `interaction` has found where no secret should be."""
         self._headers = headers or {}
-        self._parameters = parameters or {}
+        self._urls = Urls(parameters or {})
         self._json_paths = json_paths
         self._patterns = patterns
         self._literals: dict[str, str] = {}
@@ -129,40 +127,20 @@ class Redactor:
                 for part in parts_of_header(name, value):
                     self.know(part, f"the value of the header {name}")
             else:  # it may be a URL, such as where a response leads to, or have one in it
-                self._know_of_urls(value)
+                self._know_all_of(self._urls.secrets_within(value))
             is_form |= name.lower() == "content-type" and value.lower().startswith(_FORM)
-        self._know_of_url(url)
+        self._know_all_of(self._urls.secrets_of(url))
         if is_form:
             for name, value in parse_qsl(_text(body)):
                 if is_secret_field(name):
                     self.know(value, f"the value of the field {name} of a form")
         if self._json_paths:
-            replace_at(_json(body), self._json_paths, self._know_all)
+            with contextlib.suppress(RecursionError):
+                replace_at(_json(body), self._json_paths, self._know_all)
 
-    def _know_of_url(self, url: str) -> None:
-        parts = _split(url)
-        if parts is None:
-            self._know_of_urls(url)
-            return
-        for name, value in (*parse_qsl(parts.query), *parse_qsl(parts.fragment)):
-            self._know_parameter(name, value)
-        self._know_user(parts.netloc.rpartition("@")[0])
-
-    def _know_of_urls(self, text: str) -> None:
-        if "=" in text:
-            for match in _PAIR.finditer(text):
-                self._know_parameter(unquote(match[1]), unquote_plus(match[2]))
-        if "@" in text:
-            for match in _USER.finditer(text):
-                self._know_user(match[0])
-
-    def _know_user(self, user: str) -> None:
-        for each in user.partition(":")[::2]:
-            self.know(unquote(each), "the user or the password of the URL")
-
-    def _know_parameter(self, name: str, value: str) -> None:
-        if self._is_secret_parameter(name):
-            self.know(value, f"the value of the query parameter {name}")
+    def _know_all_of(self, secrets: Iterable[tuple[str, str]]) -> None:
+        for value, what in secrets:
+            self.know(value, what)
 
     def text(self, text: str) -> str:
         """Any text, such as an error's or a report's, with a placeholder for every secret in it."""
@@ -190,28 +168,7 @@ class Redactor:
 
     def url(self, url: str) -> str:
         """A URL without user, password, and secret query parameters, and without secrets elsewhere in it."""
-        parts = _split(url)
-        if parts is None:
-            return self._with_urls(url)
-        host = parts.netloc
-        if "@" in host:
-            host = f"{IN_URL}@{host.rpartition('@')[2]}"
-        query = "&".join(self._query(parts.query)) if parts.query else ""
-        fragment = _PAIR.sub(self._pair, f"#{parts.fragment}")[1:]
-        return self.text(urlunsplit((parts.scheme, host, parts.path, query, fragment)))
-
-    def _with_urls(self, text: str) -> str:
-        """A text that is a URL in part, such as a header that links to something, or one that nobody can take apart."""
-        if "=" in text:
-            text = _PAIR.sub(self._pair, text)
-        return self.text(_USER.sub(IN_URL, text) if "@" in text else text)
-
-    def _pair(self, match: re.Match[str]) -> str:
-        name, value = match[0].split("=", 1)
-        if not self._is_secret_parameter(unquote(name)):
-            return match[0]
-        replacement = self._parameters.get(unquote(name).lower())
-        return f"{name}={IN_URL if replacement in (None, PLACEHOLDER) else replacement}" if value else match[0]
+        return self.text(self._urls.clean(url))
 
     def headers(self, headers: Iterable[tuple[str, str]]) -> Headers:
         """Headers with the values of secret ones replaced, and secrets in the values of others."""
@@ -226,7 +183,7 @@ class Redactor:
                 result.append((name, PLACEHOLDER))
             else:
                 self._where = whose and f"the header {name} of {whose}"
-                result.append((name, self.url(value) if _REFERENCE.fullmatch(value) else self._with_urls(value)))
+                result.append((name, self.text(self._urls.clean_header(value))))
         self._where = whose
         return tuple(result)
 
@@ -302,22 +259,6 @@ class Redactor:
     def _is_secret_header(self, name: str) -> bool:
         return name.lower() in self._headers or is_secret_header(name)
 
-    def _is_secret_parameter(self, name: str) -> bool:
-        return name.lower() in self._parameters or is_secret_parameter(name)
-
-    def _query(self, query: str) -> Iterator[str]:
-        for pair in query.split("&"):
-            name, equals, _ = pair.partition("=")
-            plain = unquote(name).lower()
-            if plain in self._parameters:
-                replacement = self._parameters[plain]
-                if replacement is not None:
-                    yield f"{name}={IN_URL if replacement == PLACEHOLDER else replacement}"
-            elif equals and is_secret_parameter(plain):
-                yield f"{name}={IN_URL}"
-            else:
-                yield pair
-
     def _know_all(self, value: Any) -> Any:
         if isinstance(value, str):
             self.know(value, "a value that filter_json_paths names")
@@ -338,12 +279,8 @@ class Redactor:
         return plain
 
     def _clean_request(self, body: bytes) -> bytes:
-        if self._json_paths and (parsed := _json(body)) is not None:
-            clean = replace_at(parsed, self._json_paths, lambda _: PLACEHOLDER)
-            if clean != parsed:
-                body = json.dumps(clean, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
-        elif self._json_paths:  # it may be JSON in part: a line each, or a file in a form
-            (body,) = self._clean_places([body])
+        if self._json_paths:
+            body = self._clean_places_of_request(body)
         for _ in range(_ROUNDS):
             text = _text(body)
             hits = self._hits(text)
@@ -355,6 +292,16 @@ class Redactor:
                 text = f"{text[:start]}{quote}{mark(max(end - start, len(PLACEHOLDER)))}{quote}{text[end:]}"
             body = text.encode("utf-8", "surrogateescape")
         return body
+
+    def _clean_places_of_request(self, body: bytes) -> bytes:
+        try:
+            parsed = json.loads(body)
+            clean = replace_at(parsed, self._json_paths, lambda _: PLACEHOLDER)
+            if clean == parsed:
+                return body
+            return json.dumps(clean, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
+        except (ValueError, RecursionError):  # it may be JSON in part: a line each, or a file in a form
+            return self._clean_places([body])[0]
 
     def _clean_stream(self, chunks: Sequence[bytes]) -> Sequence[bytes]:
         """A body with placeholders, or the very same chunks where there is nothing to be replaced."""
@@ -460,14 +407,6 @@ def _json(body: bytes) -> Any:
     try:
         return json.loads(body)
     except (ValueError, RecursionError):
-        return None
-
-
-def _split(url: str) -> SplitResult | None:
-    """A URL in its parts, or None for one that is none, as a server's header may be."""
-    try:
-        return urlsplit(url)
-    except ValueError:
         return None
 
 

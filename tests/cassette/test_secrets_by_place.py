@@ -87,3 +87,14 @@ def test_a_pattern_of_ones_own_that_numbers_match_leaves_json(tmp_path):
     assert json.loads(recorded.chunks[0].data[6:])["created"] == "********"
     assert json.loads(recorded.body)["phone"] == "[redacted]"
     assert re.search(rb"\d{10}", recorded.body + recorded.chunks[0].data) is None
+
+
+@pytest.mark.parametrize("depth", [300, 700, 100_000])
+def test_in_a_request_that_is_nested_very_deep(depth, tmp_path):
+    path = tmp_path / "one.jsonl"
+    body = f'{{"user":{{"name":"{NAME}"}},"deep":{"[" * depth}{"]" * depth}}}'.encode()
+    with intercept(Network(answer("a"))), use_cassette(path, record="once", filter_json_paths=["user.name"]):
+        with httpx2.Client(verify=False) as client:
+            client.post(URL, content=body)
+
+    assert NAME.encode() not in path.read_bytes()

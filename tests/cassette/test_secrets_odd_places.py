@@ -244,3 +244,25 @@ def loaded(line):
         return json.loads(line)
     except ValueError:
         return None
+
+
+def test_a_redirect_with_a_secret_is_followed_at_the_replay_too(path):
+    class Redirecting(Network):
+        def handle(self, library, transport, request, forward):
+            response = super().handle(library, transport, request, forward)
+            if len(self.requests) == 1:
+                response.status_code = 302
+                response.headers["location"] = f"/back?code={OPAQUE}#access_token={KEY}"
+            return response
+
+    def follow():
+        with httpx2.Client(verify=False, follow_redirects=True) as client:
+            return client.get("https://api.example/login").content
+
+    with intercept(Redirecting([b"moved"], [f"you came with {OPAQUE}".encode()])), use_cassette(path, record="once"):
+        assert follow() == f"you came with {OPAQUE}".encode()
+
+    assert OPAQUE.encode() not in path.read_bytes()
+    assert KEY.encode() not in path.read_bytes()
+    with use_cassette(path):
+        assert follow().startswith(b"you came with [redacted]")
