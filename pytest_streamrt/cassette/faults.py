@@ -109,7 +109,7 @@ def lay_over(interactions: Sequence[Interaction], faults: Iterable[Fault] | Faul
         CassetteError: a fault that can never strike.
     """
     if isinstance(faults, Fault):
-        raise CassetteError(f"faults: give a list of them: faults=[{faults!r}]")
+        raise CassetteError("faults: give a list of them, also of one alone: faults=[disconnect(after=5)]")
     by_exchange: dict[int, list[Fault]] = {}
     for fault in faults:
         if type(fault) not in _VERBS:

@@ -56,6 +56,7 @@ def read_vcr(data: bytes, *, is_json: bool = False) -> list[Interaction]:
         ModuleNotFoundError: PyYAML is not installed.
     """
     data = _unpacked(data)
+    _refuse_our_own(data)
     loaded = _from_json(data) if is_json else _from_yaml(data)
     return [_interaction(number, each) for number, each in enumerate(_interactions(loaded), start=1)]
 
@@ -239,6 +240,11 @@ def _check_size(value: object) -> None:
             left.extend(each.values())
         elif isinstance(each, list):
             left.extend(each)
+
+
+def _refuse_our_own(data: bytes) -> None:
+    if data.lstrip()[:200].startswith(b'{"cassette"'):
+        raise NotVcr("this is a cassette of pytest-streamrt already: there is nothing to convert")
 
 
 def _unpacked(data: bytes) -> bytes:

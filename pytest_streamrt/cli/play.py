@@ -41,6 +41,7 @@ def command(*, path: Path, speed: float, instant: bool, longest_wait: float | No
         recorded = read(path)
         events = [event for _, event in recorded.of(sources)]
     factor = 0.0 if instant else 1 / speed
+    silent = True
     try:
         for wait, text in _played(events):
             pause = wait * factor
@@ -48,9 +49,12 @@ def command(*, path: Path, speed: float, instant: bool, longest_wait: float | No
             if pause > 0:
                 time.sleep(pause)
             click.echo(text, nl=False)
+            silent = False
     except KeyboardInterrupt:
         click.echo(click.style("\n(stopped)", dim=True))
         raise click.exceptions.Exit(1) from None
+    if silent:
+        click.echo(visible(recorded.why_nothing_is_said))
 
 
 def _played(events: list[Event]) -> Iterator[tuple[float, str]]:

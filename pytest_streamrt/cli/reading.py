@@ -41,6 +41,16 @@ class Recorded:
         """Its events, in order."""
         return [event for _, event in self.logged]
 
+    @property
+    def why_nothing_is_said(self) -> str:
+        """What to say where there is nothing to draw or to play."""
+        if not self.interactions:
+            return "(nothing was said)"
+        return (
+            "(nothing was said: its exchanges speak no dialect that is known. What came is shown by: "
+            f"streamrt show --as raw {self.path})"
+        )
+
     def of(self, sources: Sequence[str]) -> list[tuple[object, Event]]:
         """The events of those sources, or all where none is named.
 

@@ -20,6 +20,7 @@ from pytest_streamrt.transcript.marbles import draw_marbles
 
 __all__ = ["command"]
 
+_NOTHING: Final = "(nothing was said)"
 _COLOURS: Final = ("blue", "yellow", "green", "magenta", "cyan", "bright_blue", "bright_yellow", "bright_green")
 
 
@@ -63,6 +64,7 @@ def command(
             text = "\n".join(_table(events, clean))
         else:
             text = clean(visible(draw_marbles(events, frame)))
+            text = recorded.why_nothing_is_said if text == _NOTHING else text
     if output is None:
         click.echo(text, nl=not text.endswith("\n"))
     else:

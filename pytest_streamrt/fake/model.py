@@ -41,6 +41,7 @@ class FakeModel:
     """
 
     def __init__(self, *scripts: Script) -> None:
+        __tracebackhide__ = True
         self.calls: list[FakeCall] = []
         """Each time it was asked, in order."""
         self._scripts: deque[Script] = deque()
@@ -55,6 +56,7 @@ class FakeModel:
         Raises:
             ScriptError: one of them is no script, or is about the wire, which a model in process does not have.
         """
+        __tracebackhide__ = True
         for each in scripts:
             _check(each)
         self._scripts.extend(scripts)
@@ -144,6 +146,7 @@ class FakeModel:
 
 
 def _check(script: object) -> None:
+    __tracebackhide__ = True
     if not isinstance(script, Script):
         msg = f"FakeModel plays scripts; {script!r} is none. Write script({script!r})"
         raise ScriptError(msg)

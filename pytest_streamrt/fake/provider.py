@@ -82,6 +82,7 @@ class FakeProvider:
         Raises:
             ScriptError: one of them is no script, or cannot be played.
         """
+        __tracebackhide__ = True
         for each in scripts:
             _check(each, "enqueue")
         self._scripts.extend(scripts)
@@ -94,6 +95,7 @@ class FakeProvider:
         Raises:
             ScriptError: it is async, and a sync client could not wait for it.
         """
+        __tracebackhide__ = True
         check_function(function, "fake_provider")
         self._function = function
 
@@ -348,6 +350,7 @@ class _NoTape:
 
 
 def _check(script: object, who: str) -> None:
+    __tracebackhide__ = True
     if not isinstance(script, Script):
         msg = f"{who}: fake_provider plays scripts; {script!r} is none. Write script({script!r})"
         raise ScriptError(msg)

@@ -48,6 +48,11 @@ class _OpenAIModel:
     _dialect: ClassVar[str]
 
     def __init__(self, client: AsyncOpenAI, model: str, **options: Any) -> None:
+        __tracebackhide__ = True
+        if not isinstance(model, str) or isinstance(client, str):
+            name = type(self).__name__
+            msg = f"{name}: the client comes first, then the model's name, {name}(client, 'gpt-5-mini'); not {client!r}, {model!r}"
+            raise TypeError(msg)
         self.client = client
         self.model = model
         self.options = options
@@ -69,6 +74,7 @@ class _OpenAIModel:
 
     async def stream(self, context: ModelContext, tools: Sequence[Tool]) -> AsyncIterator[Event]:
         """Ask the API, and give its answer as events. See `pytest_streamrt.runtime.Model`."""
+        __tracebackhide__ = True
         retries = getattr(self.client, "max_retries", 0)
         said = False
         while True:
@@ -91,6 +97,7 @@ class _OpenAIModel:
 
     async def _attempt(self, context: ModelContext, tools: Sequence[Tool]) -> AsyncGenerator[Any, None]:
         """Ask once: the events, or that the answer has broken off after its head."""
+        __tracebackhide__ = True
         decoder = dialect(self._dialect).decoder()
         request = self._request(context, tools)
         if not hasattr(request, "__aenter__"):

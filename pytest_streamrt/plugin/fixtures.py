@@ -48,6 +48,7 @@ def environment(request: pytest.FixtureRequest) -> Callable[..., Environment]:
         *participants: Participant, gates: Iterable[Gate] = (), failures: Literal["raise", "isolate"] = "raise"
     ) -> Environment:
         """An environment that writes to the test's transcript."""
+        __tracebackhide__ = True
         return Environment(*participants, gates=gates, transcript=state.transcript, failures=failures)
 
     return environment

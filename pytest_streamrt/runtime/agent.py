@@ -63,6 +63,7 @@ class Agent(Participant):
         max_parallel_tools: int = 8,
         inbox: Inbox | None = None,
     ) -> None:
+        __tracebackhide__ = True
         super().__init__(name, inbox)
         check_model(model, f"{type(self).__name__}({name!r})")
         if not isinstance(context, ModelContext | None):
@@ -91,6 +92,7 @@ class Agent(Participant):
             TypeError: an argument is of the wrong kind.
             ValueError: `deadline` is negative or no number, or `max_deltas` is below 1.
         """
+        __tracebackhide__ = True
         _check_infer(self.name, message, deadline, max_deltas)
         if isinstance(message, str):
             message = Message(message)
@@ -101,6 +103,7 @@ class Agent(Participant):
 
 def _check_infer(agent: str, message: Any, deadline: Any, max_deltas: Any) -> None:
     """Refuse wrong arguments of `infer` before it starts anything; found out later, they would break the room."""
+    __tracebackhide__ = True
     if not isinstance(message, str | Message | None):
         msg = f"{agent}.infer: the message is text or a Message, not {message!r}. Earlier turns belong into the agent's context"
         raise TypeError(msg)
@@ -122,6 +125,7 @@ def _check_infer(agent: str, message: Any, deadline: Any, max_deltas: Any) -> No
 
 def _check_seconds(seconds: Any, what: str) -> float | None:
     """Seconds, or None for no end of them."""
+    __tracebackhide__ = True
     if seconds is None or seconds == math.inf:
         return None
     if not isinstance(seconds, int | float) or isinstance(seconds, bool):
@@ -134,6 +138,7 @@ def _check_seconds(seconds: Any, what: str) -> float | None:
 
 
 def _check_count(count: Any, what: str) -> int:
+    __tracebackhide__ = True
     if not isinstance(count, int) or isinstance(count, bool):
         msg = f"{what} is a whole number, not {count!r}"
         raise TypeError(msg)

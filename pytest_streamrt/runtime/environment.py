@@ -7,7 +7,7 @@ import math
 import traceback
 from collections.abc import Iterable
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, Protocol, Self, get_args
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, Protocol, Self, get_args
 
 import anyio
 
@@ -29,7 +29,14 @@ from pytest_streamrt.runtime.gate import Gate, check_gates
 from pytest_streamrt.runtime.inference import Inference
 from pytest_streamrt.runtime.mailbox import Mailbox, open_mailbox
 from pytest_streamrt.runtime.order import Order
-from pytest_streamrt.runtime.participant import HEARD_TWICE, Participant, check_admissible, check_signal, hear_again
+from pytest_streamrt.runtime.participant import (
+    HEARD_TWICE,
+    Participant,
+    check_admissible,
+    check_signal,
+    hear_again,
+    sync_handlers,
+)
 from pytest_streamrt.runtime.waiting import Bell, Settling, lending, waiting_for
 
 if TYPE_CHECKING:
@@ -73,6 +80,7 @@ class Environment:
         transcript: EventLog | None = None,
         failures: Failures = "raise",
     ) -> None:
+        __tracebackhide__ = True
         if failures not in get_args(Failures):
             msg = f"Environment(failures={failures!r}): it is one of {', '.join(map(repr, get_args(Failures)))}"
             raise ValueError(msg)
@@ -96,10 +104,24 @@ class Environment:
         self._state: Literal["new", "open", "closed"] = "new"
         self._failures: list[Exception] = []
         self._change = Bell()
-        self._watcher = anyio.CancelScope()
-        self._tasks = anyio.create_task_group()
+        try:
+            self._watcher = anyio.CancelScope()
+            self._tasks = anyio.create_task_group()
+        except RuntimeError:
+            msg = "an environment needs a running event loop: make the test `async def`, with @pytest.mark.anyio"
+            raise RuntimeError(msg) from None
+
+    if not TYPE_CHECKING:  # type checkers are to see that this is wrong
+
+        def __enter__(self) -> NoReturn:
+            __tracebackhide__ = True
+            raise RuntimeError("use `async with environment(…)`, not `with environment(…)`")
+
+        def __exit__(self, *_: object) -> None:
+            """Never called; `with` asks for it before it enters."""
 
     async def __aenter__(self) -> Self:
+        __tracebackhide__ = True
         if self._state != "new":
             msg = "an environment can be entered once; make another"
             raise RuntimeError(msg)
@@ -369,6 +391,8 @@ class Environment:
     def _fail(self, participant: Participant, delivery: Delivery | None, error: Exception) -> None:
         if delivery is not None:
             error.add_note(f"raised by the participant {participant.name!r} while it handled {delivery.event!r}")
+        if isinstance(error, TypeError) and "await" in str(error) and (sync := sync_handlers(participant)):
+            error.add_note(f"Likely: {', '.join(sync)} of {type(participant).__name__} is not async: write `async def`")
         self._failures.append(error)
         text = f"{type(error).__name__}: {error}"
         self._emit(ParticipantFailed(participant.name, text, "".join(traceback.format_exception(error))), participant)

@@ -160,6 +160,7 @@ class Inference:
         return await hand_over(self, to, reason)
 
     async def _result(self) -> Outcome:
+        __tracebackhide__ = True
         outcome = await self.outcome()
         if outcome.status == "failed":
             msg = f"{self.id} failed ({outcome.kind}): {outcome.reason}"
@@ -218,6 +219,7 @@ class Inference:
 
     async def _draw(self) -> None:
         """One round: draw from the model until it ends."""
+        __tracebackhide__ = True
         model = self.agent.model
         try:
             stream = open_stream(model, self.agent.context, self.agent.tools)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Container
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from pytest_streamrt.runtime.inference import Inference
     from pytest_streamrt.runtime.mailbox import Mailbox
 
-__all__ = ["HEARD_TWICE", "Observer", "Participant", "check_admissible", "check_signal", "hear_again"]
+__all__ = ["HEARD_TWICE", "Observer", "Participant", "check_admissible", "check_signal", "hear_again", "sync_handlers"]
 
 HEARD_TWICE: Final = frozenset({"item.completed", "participant.joined", "participant.left", "participant.failed"})
 """The types of event that have a handler of their own, beside the one for all."""
@@ -49,6 +50,7 @@ class Participant:
     _default_inbox: ClassVar[Inbox] = Inbox.block(64)
 
     def __init__(self, name: str, inbox: Inbox | None = None) -> None:
+        __tracebackhide__ = True
         if not isinstance(name, str):
             msg = f"a participant's name is text, not {name!r}"
             raise TypeError(msg)
@@ -73,6 +75,7 @@ class Participant:
         Raises:
             RuntimeError: it is in none.
         """
+        __tracebackhide__ = True
         if self._environment is None:
             msg = f"{self!r} is in no environment: use `async with Environment({self.name}, …)`"
             raise RuntimeError(msg)
@@ -89,6 +92,7 @@ class Participant:
             TypeError: it is neither, as where the event belongs to no inference.
             LookupError: there is no inference of that id in the room.
         """
+        __tracebackhide__ = True
         if isinstance(inference, str):
             try:
                 inference = self.environment.inferences[inference]
@@ -109,6 +113,7 @@ class Participant:
         Raises:
             TypeError: it is no `Signal`.
         """
+        __tracebackhide__ = True
         check_signal(signal)
         self.environment._emit(signal, self)
 
@@ -185,6 +190,7 @@ class Observer(Participant):
 
 def check_admissible(participant: Any, names: Container[str]) -> None:
     """Refuse to let somebody into a room, where there are those names already."""
+    __tracebackhide__ = True
     if not isinstance(participant, Participant):
         msg = (
             f"an environment is for participants, such as Agent or Observer; {participant!r} is none. "
@@ -199,8 +205,15 @@ def check_admissible(participant: Any, names: Container[str]) -> None:
         raise ValueError(msg)
 
 
+def sync_handlers(participant: Participant) -> list[str]:
+    """The names of its handlers that are plain functions, where ``async def`` was likely forgotten."""
+    names = [name for name in vars(Participant) if name.startswith("on_")]
+    return [name for name in names if not inspect.iscoroutinefunction(getattr(participant, name))]
+
+
 def check_signal(signal: Signal) -> None:
     """Refuse to emit anything but a signal: all other events are the room's own."""
+    __tracebackhide__ = True
     if not isinstance(signal, Signal):
         msg = f"emit: what participants and tests emit are signals, not {signal!r}. Write Signal('ready', {{…}})"
         raise TypeError(msg)

@@ -24,6 +24,7 @@ def check_model(model: Any, whose: str) -> None:
     Raises:
         TypeError: it has no method `stream`.
     """
+    __tracebackhide__ = True
     if not callable(getattr(model, "stream", None)):
         msg = (
             f"{whose}: {model!r} is no model. A model is anything with a method stream(context, tools) that gives events: "

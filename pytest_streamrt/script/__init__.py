@@ -65,6 +65,7 @@ class _ScriptDoor:
         Raises:
             ScriptError: a part is no part, an empty delta, something after an end, or a time that is none.
         """
+        __tracebackhide__ = True
         from pytest_streamrt.script.build import build
 
         return build(parts, every=every, ttft=ttft, tps=tps, jitter=jitter, seed=seed)

@@ -182,6 +182,7 @@ def build(
     seed: int,
 ) -> Script:
     """Check what `script` was given, and make the script of it."""
+    __tracebackhide__ = True
     if every is not None and tps is not None:
         msg = f"script: every={every} and tps={tps} both say how fast it goes; give one of them"
         raise ScriptError(msg)

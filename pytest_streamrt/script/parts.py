@@ -281,7 +281,14 @@ def error(
         retry_after: seconds after which to try again, for the header of that name.
         after: over a recording, how many deltas come before it.
         exchange: over a recording, the number of the exchange, from 1 on.
+
+    Raises:
+        ScriptError: the status is digits in quotes, or a number or a time makes no sense.
     """
+    __tracebackhide__ = True
+    if isinstance(status_or_code, str) and status_or_code.isdecimal():
+        msg = f"error({status_or_code!r}) is a code of the provider's in mid-stream; an HTTP status is a number: error({status_or_code})"
+        raise ScriptError(msg)
     if retry_after is not None:
         require_time("error: retry_after", retry_after)
     where = where_of("error", after, exchange)
@@ -290,6 +297,7 @@ def error(
 
 def require_time(what: str, seconds: object) -> None:
     """Raise a ScriptError unless that is a time in seconds: a number, finite, from 0 on."""
+    __tracebackhide__ = True
     if isinstance(seconds, int | float) and 0 <= seconds < math.inf:
         return
     msg = f"{what}={seconds!r} is no time in seconds"
@@ -298,6 +306,7 @@ def require_time(what: str, seconds: object) -> None:
 
 def where_of(what: str, after: int | None, exchange: int | None, byte: int | None = None) -> dict[str, Any]:
     """Where a fault strikes, over a recording or in a script, checked."""
+    __tracebackhide__ = True
     for name, value, least in (("after", after, 0), ("exchange", exchange, 1), ("byte", byte, 0)):
         if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < least):
             msg = f"{what}: {name}={value!r} is no whole number from {least} on"
@@ -306,6 +315,7 @@ def where_of(what: str, after: int | None, exchange: int | None, byte: int | Non
 
 
 def _pieces(what: str, pieces: tuple[str, ...]) -> tuple[str, ...]:
+    __tracebackhide__ = True
     if not pieces or not all(isinstance(piece, str) and piece for piece in pieces):
         msg = f"{what}: give one non-empty string for each delta, not {pieces!r}"
         raise ScriptError(msg)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Self, Unpack
+from typing import TYPE_CHECKING, Any, NoReturn, Self, Unpack
 
 from pytest_streamrt.clock import NS
 from pytest_streamrt.errors import TranscriptError
@@ -23,7 +23,7 @@ from pytest_streamrt.events.types import (
     Usage,
 )
 from pytest_streamrt.transcript.abort import abort_timing, exchanges_of
-from pytest_streamrt.transcript.explain import no_such_inference
+from pytest_streamrt.transcript.explain import no_such_inference, no_such_step
 from pytest_streamrt.transcript.speech import Speech
 from pytest_streamrt.transcript.stories import nanoseconds
 from pytest_streamrt.transcript.times import Times, When, duration
@@ -49,6 +49,12 @@ class Expectation(Speech):
     What makes no sense, and could only pass by accident, is refused: `TranscriptError` for a value, `TypeError` for a
     keyword that a step does not take.
     """
+
+    if not TYPE_CHECKING:  # type checkers are to see a wrong name, and know nothing of this
+
+        def __getattr__(self, name: str) -> NoReturn:
+            __tracebackhide__ = True
+            raise AttributeError(no_such_step(name, type(self)), name=name, obj=self)
 
     def inference(self, n: int) -> Self:
         """Look at the source's nth inference alone, from 1. To be called before any step."""

@@ -30,7 +30,7 @@ from pytest_streamrt.events.types import (
 )
 from pytest_streamrt.wording import counted
 
-__all__ = ["alike", "explain", "no_such_inference", "no_such_source", "show_event", "where_they_differ"]
+__all__ = ["alike", "explain", "no_such_inference", "no_such_source", "no_such_step", "show_event", "where_they_differ"]
 
 _BEFORE: Final = 6  # events shown before the one in question
 _AFTER: Final = 3  # and after it
@@ -234,6 +234,14 @@ def no_such_inference(source: str, number: int, inferences: Sequence[Sequence[Ev
     if number < 1:
         lines += ["", "Likely: the first is number 1"]
     return "\n".join(lines)
+
+
+def no_such_step(name: str, chain: type) -> str:
+    """That a chain has no such step; which there are, and which may have been meant."""
+    steps = [each for each in dir(chain) if not each.startswith("_") and callable(getattr(chain, each))]
+    close = difflib.get_close_matches(name, steps, n=1)
+    hint = f" Did you mean .{close[0]}(…)?" if close else ""
+    return f"a chain of expectations has no step {name!r}.{hint} There are: {', '.join(steps)}"
 
 
 def no_such_source(source: str, sources: Sequence[str]) -> str:

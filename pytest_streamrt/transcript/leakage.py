@@ -217,6 +217,7 @@ def _wanted(
     hidden: Iterable[str | Selection],
     plain: Callable[[str], Plain],
 ) -> _Wanted:
+    __tracebackhide__ = True
     if isinstance(hidden, str | Selection):
         msg = f"hidden is a list of secrets and selections, such as [{hidden!s}], not one alone"
         raise TypeError(msg)
@@ -260,7 +261,7 @@ def _emptiness(wanted: _Wanted, shown: Sequence[Shown], search: _Search) -> str:
         if longest < search.min_quote:
             return (
                 f"the longest text of {selection} has {counted(longest, 'character')}, and quotes count from "
-                f"min_quote={search.min_quote} on"
+                f"min_quote={search.min_quote} on; min_quote={longest} would find all of it"
             )
         if all(_is_itself(text, each) for text in texts for each in shown):
             return f"{selection} and visible are the same text"

@@ -104,7 +104,8 @@ class Speech(Chain):
             except (ValueError, RecursionError) as error:
                 self._fail(wanted, f"arguments that are not JSON: {text!r} ({error})", begin)
             if not self._agrees(arguments, parsed):
-                self._fail(wanted, f"the arguments {parsed!r}{_by_field(arguments, parsed)}", begin)
+                hint = _as_json(arguments) if isinstance(arguments, str) else _by_field(arguments, parsed)
+                self._fail(wanted, f"the arguments {parsed!r}{hint}", begin)
         last = self._consume([begin, *pieces])
         return self._timed(what, self._told[last], when, last)
 
@@ -184,6 +185,14 @@ class Speech(Chain):
             if each.event.type in TERMINALS:
                 break
         return pieces, text if text or whole else None
+
+
+def _as_json(expected: str) -> str:
+    """What to write instead of arguments as a provider sends them; "" where that text is none."""
+    try:
+        return f"; arguments are compared as parsed JSON: write arguments={json.loads(expected)!r}"
+    except (ValueError, RecursionError):
+        return ""
 
 
 def _by_field(expected: Any, actual: Any) -> str:

@@ -157,3 +157,11 @@ def test_without_pyyaml_it_says_what_to_install(folder, monkeypatch):
 
     assert result.exit_code == 1
     assert "pip install 'pytest-streamrt[cli]'" in result.stderr
+
+
+def test_a_cassette_of_ours_need_not_be_converted(folder):
+    convert(folder)
+    result = convert(folder / "test_a.jsonl")
+
+    assert result.exit_code == 1
+    assert "this is a cassette of pytest-streamrt already" in result.output

@@ -8,6 +8,7 @@ import pytest
 
 from pytest_streamrt.cli.demo import cassette as demo
 from pytest_streamrt.events import TextDelta, from_json, to_json
+from tests.cassette.written import answered, cassette
 from tests.cli.recordings import chat, run
 from tests.report.scenes import room
 
@@ -125,3 +126,16 @@ def test_wrong_use_exits_with_2(run, tmp_path):
         ["show", "--frame", "0", path],
     ):
         assert run(*arguments).exit_code == 2
+
+
+def test_where_no_dialect_is_known_it_says_how_to_see_what_came(run, tmp_path):
+    path = cassette(tmp_path, answered("line 1\n", "line 2\n"))
+    path.write_text(path.read_text().replace("/v1/chat/completions", "/lines"))
+    for command in ("show", "play"):
+        result = run(command, path)
+
+        assert result.exit_code == 0
+        assert result.stdout == (
+            "(nothing was said: its exchanges speak no dialect that is known. "
+            f"What came is shown by: streamrt show --as raw {path})\n"
+        )

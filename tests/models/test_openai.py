@@ -267,3 +267,10 @@ async def test_a_client_that_is_not_async_is_refused(model, dialect, server, env
                 await agent.infer("Hi")
 
     assert server.requests == []
+
+
+@MODELS
+def test_a_name_and_a_client_that_are_swapped_are_refused_at_once(model, dialect):
+    del dialect
+    with pytest.raises(TypeError, match=rf"{model.__name__}\(client, 'gpt-5-mini'\); not 'm', <openai\.OpenAI object"):
+        model("m", openai.OpenAI(api_key="none is needed"))

@@ -164,3 +164,56 @@ def test_what_else_fails_beside_an_app_keeps_its_own_traceback(project):
     result.assert_outcomes(failed=2, passed=1)
     result.stdout.fnmatch_lines(['*raise ValueError("of the app\'s own")', "E *ConnectError: *"])
     result.stdout.no_fnmatch_line("*asked a real server*")
+
+
+def test_wrong_use_is_shown_where_it_is_and_not_in_our_insides(project):
+    project.write("""
+        import openai
+        import pytest
+        from pytest_streamrt import Agent, FakeModel, OpenAIChatModel, hidden, script
+
+        def bot(model=None):
+            return Agent("bot", model or FakeModel(script("a")))
+
+        def test_environment_in_a_sync_test(environment):
+            environment()
+
+        def test_no_script(fake_provider):
+            fake_provider.enqueue("a")
+
+        def test_no_time():
+            script("a", every="0.1")
+
+        def test_no_model():
+            bot(script("a"))
+
+        def test_not_called(transcript):
+            transcript.assert_no_leak(hidden=[hidden.system_prompt], visible="bot")
+
+        def test_a_step_that_there_is_not(transcript):
+            transcript.mark("now")
+            list(transcript.record(iter(["a"]), source="agent"))
+            transcript.expect("agent").txt("a")
+
+        @pytest.mark.anyio
+        class TestAsync:
+            async def test_in_no_room(self):
+                await bot().infer("Hi")
+
+            async def test_two_of_one_name(self, environment):
+                async with environment(bot(), bot()):
+                    pass
+
+            async def test_a_sync_client(self, environment):
+                agent = bot(OpenAIChatModel(openai.OpenAI(api_key="none is needed"), "m"))
+                async with environment(agent):
+                    await agent.infer("Hi")
+    """)
+
+    result = project.run("-p", "no:trio", "-k", "not trio")
+
+    result.assert_outcomes(failed=9)
+    shown = result.stdout.str()
+    assert "an environment needs a running event loop: make the test `async def`, with @pytest.mark.anyio" in shown
+    for inside in ("runtime", "fake", "script", "transcript", "models", "plugin"):
+        assert f"/pytest_streamrt/{inside}/" not in shown

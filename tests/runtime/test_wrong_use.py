@@ -140,3 +140,21 @@ async def test_to_abort_the_inference_of_an_event_that_has_none_is_explained(env
             await anyio.sleep(1)
 
     assert re.search(r"hasty\.abort: .* not None\. Likely .* such as a signal", str(caught.value.exceptions[0]))
+
+
+async def test_a_handler_that_is_not_async_is_named(environment):
+    class Sync(Observer):
+        def on_external_event(self, source, event):
+            pass
+
+    with pytest.raises(ExceptionGroup) as caught:
+        async with environment(bot := Agent("bot", FakeModel(script("a"))), Sync("sync")):
+            await bot.infer()
+
+    assert "Likely: on_external_event of Sync is not async: write `async def`" in caught.value.exceptions[0].__notes__
+
+
+async def test_with_instead_of_async_with_is_told_the_right_one(environment):
+    with pytest.raises(RuntimeError, match=r"use `async with environment\(…\)`, not `with environment\(…\)`"):
+        with environment():
+            pass

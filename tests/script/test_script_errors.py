@@ -33,6 +33,7 @@ MISTAKES = [
     ),
     pytest.param(lambda: script.stall(after=-1), "stall: after=-1 is no whole number from 0 on", id="after=-1"),
     pytest.param(lambda: script.error(429, exchange=0), "exchange=0 is no whole number from 1 on", id="exchange=0"),
+    pytest.param(lambda: script.error("429"), r"an HTTP status is a number: error\(429\)", id="a status in quotes"),
     pytest.param(lambda: script("a", every=1, tps=1), "every=1 and tps=1 both say how fast", id="every and tps"),
     pytest.param(lambda: script("a", every=0, tps=1), "every=0 and tps=1 both say how fast", id="every=0 and tps"),
     pytest.param(lambda: script("a", tps=0), "tps=0 deltas a second is no speed", id="tps=0"),

@@ -258,7 +258,11 @@ async def test_a_row_of_hyphens_is_no_quote():
     [
         ([], "bot", "hidden is empty"),
         ([hidden.tool_calls()], "bot", r"hidden.tool_calls\(\) selects nothing"),
-        ([hidden.reasoning()], "bot", "has 5 characters, and quotes count from min_quote=40 on"),
+        (
+            [hidden.reasoning()],
+            "bot",
+            "has 5 characters, and quotes count from min_quote=40 on; min_quote=5 would find all of it",
+        ),
         ([hidden.text("bot")], "bot", r"hidden.text\('bot'\) and visible are the same"),
         ([CANARY], " ", None),
         ([CANARY], "", "nothing is visible"),

@@ -265,3 +265,16 @@ async def test_signals_of_another_source_are_ordered_too(environment, transcript
     said = transcript.expect("bot").text("a").completed()
     done = said.signal("done").nothing_more()
     transcript.order(lambda e: e.type == "text.delta", done)
+
+
+async def test_a_step_that_there_is_not_is_told_which_was_meant():
+    with pytest.raises(AttributeError, match=r"has no step 'txt'\. Did you mean \.text\(…\)\? There are: aborted, "):
+        (await answered()).expect("bot").txt("Hello")
+
+
+async def test_arguments_as_they_are_sent_are_told_what_to_write():
+    message = r"compared as parsed JSON: write arguments=\{'city': 'Paris', 'days': 3\}"
+    with pytest.raises(AssertionError, match=message):
+        (await answered()).expect("bot").reasoning("Hm.").text("Hello").tool_call(
+            "weather", arguments='{"city": "Paris", "days": 3}'
+        )
