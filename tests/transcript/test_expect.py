@@ -119,7 +119,7 @@ async def test_reasoning_text_refusal_and_tools_are_consumed_in_their_order():
         (lambda chain: chain.deltas(2), "inference.completed"),
         (lambda chain: chain.skip_until("citation"), "nothing of the kind"),
         (lambda chain: chain.upstream_closed(), "no HTTP exchange"),
-        (lambda chain: chain.inference(2), "'bot' has 1"),
+        (lambda chain: chain.inference(2), "1 inference of 'bot'"),
     ],
 )
 async def test_a_step_fails_on_anything_else_that_counts(step, got):
