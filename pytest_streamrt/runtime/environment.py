@@ -6,6 +6,7 @@ import itertools
 import math
 import traceback
 from collections.abc import Iterable
+from threading import get_ident
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, Protocol, Self, get_args
 
@@ -102,6 +103,7 @@ class Environment:
         self._numbers: dict[str, itertools.count[int]] = {}
         self._began = 0
         self._state: Literal["new", "open", "closed"] = "new"
+        self._thread: int | None = None
         self._failures: list[Exception] = []
         self._change = Bell()
         try:
@@ -131,6 +133,7 @@ class Environment:
             names.add(participant.name)
         await self._tasks.__aenter__()
         self._state = "open"
+        self._thread = get_ident()
         self._began = now_ns()
         self._tasks.start_soon(self._watch, name="<room>")
         try:
@@ -265,8 +268,10 @@ class Environment:
 
         Raises:
             TypeError: it is no `Signal`.
+            RuntimeError: this is not the thread of the room's event loop, which would not hear of it.
         """
         check_signal(signal)
+        self._require_here(signal)
         self._emit(signal, acting.get().participant or _TEST)
 
     async def settled(self) -> None:
@@ -296,6 +301,14 @@ class Environment:
         if self._state != "open":
             state = "has not been entered" if self._state == "new" else "is closed"
             msg = f"{what}: the environment {state}. Do it inside its `async with` block"
+            raise RuntimeError(msg)
+
+    def _require_here(self, signal: Signal) -> None:
+        if self._thread is not None and get_ident() != self._thread:
+            msg = (
+                f"emit({signal!r}) was called in another thread than the room's, whose event loop would sleep on. Call it there: "
+                "anyio.from_thread.run_sync(environment.emit, signal)"
+            )
             raise RuntimeError(msg)
 
     def _cause(self) -> int | None:

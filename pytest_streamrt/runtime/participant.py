@@ -112,9 +112,11 @@ class Participant:
 
         Raises:
             TypeError: it is no `Signal`.
+            RuntimeError: this is not the thread of the room's event loop, which would not hear of it.
         """
         __tracebackhide__ = True
         check_signal(signal)
+        self.environment._require_here(signal)
         self.environment._emit(signal, self)
 
     async def on_joined(self) -> None:

@@ -6,6 +6,8 @@ import math
 import re
 
 import anyio
+import anyio.from_thread
+import anyio.to_thread
 import pytest
 
 from pytest_streamrt import Agent, Environment, FakeModel, Observer, Participant, Signal, no_task_leaks, script
@@ -158,3 +160,14 @@ async def test_with_instead_of_async_with_is_told_the_right_one(environment):
     with pytest.raises(RuntimeError, match=r"use `async with environment\(…\)`, not `with environment\(…\)`"):
         with environment():
             pass
+
+
+async def test_a_signal_from_another_thread_is_refused_and_the_way_is_told(environment, transcript):
+    observer = Observer("observer")
+    async with environment(observer) as room:
+        for emit in (room.emit, observer.emit):
+            with pytest.raises(RuntimeError, match=re.escape("anyio.from_thread.run_sync(environment.emit, signal)")):
+                await anyio.to_thread.run_sync(emit, Signal("lost"))
+        await anyio.to_thread.run_sync(anyio.from_thread.run_sync, room.emit, Signal("heard"))
+
+    assert [event.name for event in transcript.events if isinstance(event, Signal)] == ["heard"]
