@@ -191,7 +191,7 @@ class _AsyncioDriver:
             woken.set()
         for queue in (self._turns, self._settlers):
             for future in queue:
-                if not future.done():
+                if not future.done() and not self._loop.is_closed():
                     future.set_result(None)
 
     def wake(self) -> None:

@@ -298,8 +298,9 @@ class VirtualClock:
         """For drivers: what the clock waited for in the real world has not come."""
         self.stuck(
             f"{what} did not report back within {self.options.watchdog:g} s of real time",
-            "A worker thread or a peer that hangs.",
-            "Give it a timeout of its own, or allow more: --streamrt-watchdog.",
+            "A worker thread or a peer that hangs; or a thread that waits for this loop unseen, as by "
+            "asyncio.run_coroutine_threadsafe(…).result().",
+            "Give it a timeout of its own, have it call by anyio.from_thread.run(…), or allow more: --streamrt-watchdog.",
         )
 
     def wait_for_loop(self, woken: threading.Event) -> None:
