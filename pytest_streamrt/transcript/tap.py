@@ -172,13 +172,20 @@ def _pieces(stream: Any, recording: Recording) -> Any:
     return None
 
 
-class _Pieces:
-    """An iterator's pieces, on their way. Iteration begins when somebody asks for the first."""
+class _Watched:
+    """An iterator on its way, with its own attributes. Iteration begins when somebody asks for the first piece."""
 
     def __init__(self, stream: Any, recording: Recording) -> None:
         self._stream = stream
         self._drawn: Any = None
         self._recording = recording
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+class _Pieces(_Watched):
+    """A sync one."""
 
     def __iter__(self) -> Iterator[Any]:
         return self
@@ -197,17 +204,9 @@ class _Pieces:
         self._recording.piece(piece)
         return piece
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._stream, name)
 
-
-class _AsyncPieces:
-    """The same of an async one."""
-
-    def __init__(self, stream: Any, recording: Recording) -> None:
-        self._stream = stream
-        self._drawn: Any = None
-        self._recording = recording
+class _AsyncPieces(_Watched):
+    """An async one."""
 
     def __aiter__(self) -> AsyncIterator[Any]:
         return self
@@ -225,6 +224,3 @@ class _AsyncPieces:
             raise
         self._recording.piece(piece)
         return piece
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._stream, name)
