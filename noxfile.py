@@ -85,7 +85,7 @@ def docs(session: nox.Session) -> None:
     session.run("sphinx-build", "-W", "--keep-going", "-q", "docs", str(Path(session.create_tmp()) / "docs"))
 
 
-@nox.session(python=PYTHONS)
+@nox.session(python=PYTHONS, reuse_venv=False)  # else it would look at the wheel of the last run
 def package(session: nox.Session) -> None:
     """The wheel, built, and installed into an environment that has nothing else."""
     built = Path(session.create_tmp()) / "dist"
