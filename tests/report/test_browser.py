@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from pytest_streamrt.events import TextDelta
 from pytest_streamrt.report.html import index_page, timeline_page
 from pytest_streamrt.report.html_data import Problem, page_data
 from tests.report.scenes import EVIL, data, long_answer, room
+from tests.report.test_html import logged
 
 WIDE, NARROW = (1600, 900), (380, 780)
 
@@ -218,6 +220,14 @@ def test_an_empty_transcript_is_a_page(opened):
     page = opened(timeline_page(page_data([], title="nothing", virtual=True)))
 
     assert page.locator("#title").inner_text() == "nothing"
+
+
+def test_one_event_of_one_source_is_counted_as_one(opened):
+    page = opened(timeline_page(page_data(logged(TextDelta("Hi")), title="t", virtual=True)))
+
+    assert page.locator("#facts span").all_inner_texts()[1:3] == ["1 event", "1 source"]
+    assert "1 event" in page.locator("table.sources td").first.inner_text()
+    assert "1 events" not in page.inner_text("body")
 
 
 def test_the_index_lists_filters_and_sorts(opened):
