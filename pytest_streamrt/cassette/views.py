@@ -26,6 +26,9 @@ _ESCAPE: Final = re.compile(
     r"|%[0-7][0-9a-fA-F]"
     r"|(?:%[89a-fA-F][0-9a-fA-F])+"
 )
+_MANY: Final = (
+    64  # events of which nothing is a secret that is the same in all: fewer may each say an equal part of one
+)
 _ALONE: Final = ""  # the name of strings that have none
 _NEEDED: Final = re.compile(r"\\u00[2-7]|%[2-7][0-9a-fA-F]|\\/")
 _CONTROL: Final = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
@@ -50,6 +53,7 @@ _LONE_CR: Final = re.compile(r"\r(?!\n)")
 _NO_JSON: Final = object()  # the name of the lines that hold no JSON
 _REST: Final = object()  # the name of what is in lines of JSON, and in none of their values
 _JSON: Final = ("data: {", "data:{", "{")
+_ID: Final = re.compile(r'[iI]d"\s*+:\s*+("[^"\n]*")')  # its name is told afterwards: that is quicker
 _OTHER_TOKENS: Final = re.compile(r'"top_logprobs"\s*+:\s*+\[\s*+\{')
 _NUMBER: Final = re.compile(r'"(\w*[iI]ndex|item_?[iI]d|call_?[iI]d)"\s*:\s*("[^"\n]*"|\d+)')
 
@@ -157,8 +161,9 @@ def folded_texts(text: str) -> Iterator[tuple[object, str]]:
         elif alone:
             by_name.setdefault(_ALONE, []).append(alone)
     for name, values in by_name.items():
-        # What is the same in every event, such as its id, is no delta.
-        yield name, values[0] if all(map(values[0].__eq__, values)) else "".join(values)
+        # What is the same in each of many events, such as their id, is no delta.
+        same = len(values) >= _MANY and all(map(values[0].__eq__, values))
+        yield name, values[0] if same else "".join(values)
     if len(events) + lines.count("") < len(lines):
         other = [line for line in lines if line and not line.startswith(_JSON)]
         yield _NO_JSON, "\n".join([*other, ""])
@@ -217,8 +222,8 @@ def _spans_said_once(text: str) -> list[Span]:
 
 
 def _beginning(events: Sequence[str]) -> str:
-    """What all lines of JSON begin with, up to the end of a string; "" where that is nothing."""
-    if len(events) < 2:
+    """What all lines of JSON begin with, up to the end of a string; "" where that is nothing, or where they are but a few."""
+    if len(events) < _MANY:
         return ""
     first, last = min(events), max(events)  # what these two share, all share
     same = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(first, last, strict=False)))
@@ -261,6 +266,8 @@ def _is_interleaved(text: str) -> bool:
     """Whether the numbers of answers, items or calls go back as well as forth, or each token has others beside it."""
     if _OTHER_TOKENS.search(text):
         return True
+    if _returning_ids(text):
+        return True
     if text.count('ndex":') == text.count('ndex":0') + text.count('ndex": 0'):  # nearly always
         return False
     last: dict[str, int] = {}
@@ -272,12 +279,37 @@ def _is_interleaved(text: str) -> bool:
     return False
 
 
+def _ids(text: str) -> Iterator[tuple[str, str]]:
+    """Every id, with its name."""
+    for match in _ID.finditer(text):
+        end = match.start() + 2
+        yield text[text.rfind('"', 0, end) + 1 : end], match[1]
+
+
+def _returning_ids(text: str) -> set[str]:
+    """The names of ids of which one comes again after another: what they are of comes interleaved."""
+    found: set[str] = set()
+    if text.count('d":') + text.count('d" :') < 3:  # nearly always
+        return found
+    last: dict[str, str] = {}
+    seen: set[tuple[str, str]] = set()
+    for each in _ids(text):
+        name, id = each
+        if last.get(name) != id:
+            if each in seen:
+                found.add(name)
+            seen.add(each)
+            last[name] = id
+    return found
+
+
 def _by_number(text: str) -> dict[object, list[Span]]:
     """The strings of each line by their name, their place among those of that name, and the numbers that the line gives."""
     found: dict[object, list[Span]] = {}
+    ids = _returning_ids(text)
     at = 0
     for line in text.split("\n"):
-        numbers = tuple(_NUMBER.findall(line))
+        numbers = (*_NUMBER.findall(line), *(each for each in _ids(line) if each[0] in ids))
         seen: dict[str, int] = {}
         for match in _STRINGS.finditer(line):
             name = _name(match)

@@ -98,6 +98,31 @@ def test_the_tokens_that_a_model_might_have_said_instead():
     assert {t["top_logprobs"][1]["token"] for t in tokens} == {"other"}
 
 
+def test_a_secret_that_comes_in_equal_parts():
+    secret = "hunter2!hunter2!"
+
+    left = clean([b'data: {"id": "a", "text": "hunter2!", "n": 1}\n\n'] * 2, A_PASSWORD=secret)
+
+    assert left == "".join(f'data: {{"id": "a", "text": "{half}", "n": 1}}\n\n' for half in ("[redacte", "d]******"))
+
+
+@pytest.mark.parametrize("name", ["id", "messageId", "toolCallId", "part_id"])
+@pytest.mark.parametrize("numbered", [True, False])
+def test_texts_that_come_interleaved_by_their_ids(name, numbered):
+    frames = []
+    other = "nothing of any interest here"
+    for number, pair in enumerate(zip(cut_text(KEY, [5]), cut_text(other, [5]), strict=False)):
+        for id, piece in zip("ab", pair, strict=True):
+            event = {"type": "delta", name: id, "delta": piece, **({"event_id": f"{number}{id}"} if numbered else {})}
+            frames.append(f"data: {json.dumps(event)}\n\n".encode())
+
+    left = [json.loads(line[6:]) for line in clean(frames).split("\n\n") if line]
+
+    said = {id: "".join(event["delta"] for event in left if event[name] == id) for id in "ab"}
+    assert said["b"] == other[: len(said["b"])]
+    assert said["a"] == PLACEHOLDER + "*" * (len(said["a"]) - len(PLACEHOLDER))
+
+
 def zstd(data):
     return pytest.importorskip("zstandard").ZstdCompressor().compress(data)
 
@@ -216,12 +241,13 @@ def test_a_form_that_asks_for_a_token(field, path):
     nested=st.sampled_from(["plain", "object", "array"]),
     pieces=sizes,
     window=st.integers(1, 60),
+    many=st.sampled_from([1, 64]),
 )
 @examples(200)
-def test_whatever_all_events_begin_with(constant, head, end, between, nested, pieces, window):
+def test_whatever_all_events_begin_with(constant, head, end, between, nested, pieces, window, many):
     secret = 'ab"ca{b-12\\3é4ab'
     lines = []
-    for number, piece in enumerate(cut_text(f"<{secret}>", pieces)):
+    for number, piece in enumerate([*["<"] * many, *cut_text(f"{secret}>", pieces)]):
         value = {"plain": {"t": piece}, "object": {"d": {"t": piece}}, "array": {"d": [{"t": piece}]}}[nested]
         lines += [head + json.dumps({**constant, **value}, separators=(",", ":")), *between[number : number + 1]]
     whole = end.join([*lines, ""]).encode()
@@ -234,9 +260,9 @@ def test_whatever_all_events_begin_with(constant, head, end, between, nested, pi
         if line.startswith(f"{head}{{") and (event := loaded(line.removeprefix(head))):
             inner = event.get("d", event)
             said += (inner[0] if isinstance(inner, list) else inner).get("t", "")
-    assert "".join(said).startswith("<")
+    assert said.startswith("<" * many)
     assert said.endswith(">")
-    assert set(said[1:-1]) <= set(PLACEHOLDER + "*")
+    assert set(said[many:-1]) <= set(PLACEHOLDER + "*")
 
 
 def loaded(line):
