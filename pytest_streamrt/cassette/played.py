@@ -62,6 +62,7 @@ class Played(ABC):
         self._hold = hold
         self._connections = connections_of(transport) if transport is not None else None
         self._connected = False
+        self._cut_off = False
         self._began = now_ns()
         self._delivered = 0
         self._over = False
@@ -165,10 +166,16 @@ class Played(ABC):
         """The exchange has ended: by the client, unless something else ended it before. Acts at once."""
         if self._connected and self._connections is not None:
             self._connected = False
+            self._connections.carrying.discard(self)
             self._connections.give_back()
         if self._exchange is not None:
             unread = [self.data_of(chunk) for chunk in range(self._delivered, self.count)]
             self._exchange.closed(how, unread=unread, message=message)
+
+    def cut_off(self) -> None:
+        """The client itself was closed, and its connections with it; who reads on has a broken one."""
+        self._cut_off = True
+        self.close()
 
     def error_of(self, name: str, message: str) -> Exception:
         """An error of the client's own library, by the name of its class; the base of all where it has none such."""
@@ -198,6 +205,8 @@ class Played(ABC):
 
     def deliver(self) -> bytes:
         """Give the client its next chunk, which is due."""
+        if self._cut_off:
+            raise self.error_of("ReadError", "the client was closed before the response had been read")
         chunk = self._delivered
         data = self.data_of(chunk)
         self._delivered += 1
@@ -209,6 +218,8 @@ class Played(ABC):
         """The request is on its way, if a connection could be had."""
         if self._connections is not None and not self._connected:
             raise self._timeout("pool")
+        if self._connections is not None:
+            self._connections.carrying.add(self)
         self._began = now_ns()
 
     def _due(self, at: int, phase: str) -> tuple[int, bool]:

@@ -1,7 +1,8 @@
 """The connections of an HTTP client, as far as played answers use them up: a client that has none left waits, as on a network.
 
 A client with `max_connections=n` that leaves n responses open gets no further: `PoolTimeout`, or for ever. That is a bug
-worth finding, so a played response holds a connection of its transport until it is closed.
+worth finding, so a played response holds a connection of its transport until it is closed. And a client that is closed
+closes its connections, and with them the responses that are still open.
 
 Private names used, of httpx and httpx2: `HTTPTransport._pool`, and of their connection pools `_max_connections` and `_http2`.
 `tests/cassette/test_pool.py` fails when a release moves one.
@@ -11,14 +12,14 @@ from __future__ import annotations
 
 import sys
 from collections import deque
-from typing import Any, Final
+from typing import Any, Final, Protocol
 from weakref import WeakKeyDictionary
 
 import anyio
 
 from pytest_streamrt.clock import NS, now_ns, sleep_blocking_until
 
-__all__ = ["Connections", "connections_of"]
+__all__ = ["Connections", "connections_of", "transport_closes"]
 
 _pools: Final[WeakKeyDictionary[Any, Connections]] = WeakKeyDictionary()
 
@@ -34,10 +35,27 @@ def connections_of(transport: Any) -> Connections:
     return found
 
 
+def transport_closes(transport: Any) -> None:
+    """That transport is being closed, as a client does at its end."""
+    found = _pools.get(transport)
+    if found is not None:
+        found.close()
+
+
+class Answer(Protocol):
+    """Who holds a connection."""
+
+    def cut_off(self) -> None:
+        """Its client has closed the connection under it."""
+        ...
+
+
 class Connections:
     """So many connections, handed out in the order of asking."""
 
     def __init__(self, limit: int) -> None:
+        self.carrying: set[Answer] = set()
+        """The answers that have one, and are still open."""
         self._free = limit
         self._waiting: deque[anyio.Event] = deque()
 
@@ -74,3 +92,8 @@ class Connections:
             self._waiting.popleft().set()
         else:
             self._free += 1
+
+    def close(self) -> None:
+        """Close all, and with them the answers that they carry."""
+        for answer in tuple(self.carrying):
+            answer.cut_off()

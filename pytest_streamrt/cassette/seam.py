@@ -7,6 +7,7 @@ never come here and are left alone.
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 import sys
 from collections.abc import Awaitable, Callable, Iterator
@@ -17,11 +18,14 @@ from types import ModuleType
 from typing import Any, Final, Protocol
 
 from pytest_streamrt.cassette.guard import leaving
+from pytest_streamrt.cassette.pool import transport_closes
 from pytest_streamrt.cassette.telemetry import flush_telemetry, is_telemetry
 
 __all__ = ["Interceptor", "intercept", "passing"]
 
 LIBRARIES: Final = ("httpx", "httpx2")
+_SYNC_ENDS: Final = ("close", "__exit__")
+_ASYNC_ENDS: Final = ("aclose", "__aexit__")
 
 Transport = Any
 Request = Any
@@ -87,6 +91,9 @@ def _patch() -> None:
         library = import_module(name)
         _replace(library.HTTPTransport, "handle_request", _sync_handler(library))
         _replace(library.AsyncHTTPTransport, "handle_async_request", _async_handler(library))
+        for kind, names in ((library.HTTPTransport, _SYNC_ENDS), (library.AsyncHTTPTransport, _ASYNC_ENDS)):
+            for end in names:
+                _replace(kind, end, _telling_of_the_end)
 
 
 def _replace(owner: type, name: str, make: Callable[[Any], Any]) -> None:
@@ -99,6 +106,17 @@ def _unpatch() -> None:
     while _originals:
         owner, name, original = _originals.pop()
         setattr(owner, name, original)
+
+
+def _telling_of_the_end(original: Any) -> Any:
+    """A client's closing closes the connections of its transport; answers that are played are on none that it knows of."""
+
+    @functools.wraps(original)
+    def end(self: Any, *args: Any) -> Any:
+        transport_closes(self)
+        return original(self, *args)
+
+    return end
 
 
 def _sync_handler(library: ModuleType) -> Callable[[Any], Any]:
