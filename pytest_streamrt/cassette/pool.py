@@ -5,7 +5,7 @@ worth finding, so a played response holds a connection of its transport until it
 closes its connections, and with them the responses that are still open.
 
 Private names used, of httpx and httpx2: `HTTPTransport._pool`, and of their connection pools `_max_connections` and `_http2`.
-`tests/cassette/test_pool.py` fails when a release moves one.
+`tests/cassette/test_timeouts.py` fails when a release moves one.
 """
 
 from __future__ import annotations

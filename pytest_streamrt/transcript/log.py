@@ -195,6 +195,7 @@ class Transcript(Questions):
         Raises:
             TranscriptError: there is no such source; it says which there are.
         """
+        __tracebackhide__ = True
         events = tuple(event for event in self.events if event.source == source)
         if not events:
             raise TranscriptError(no_such_source(source, self.sources))

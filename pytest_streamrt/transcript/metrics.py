@@ -197,6 +197,7 @@ class Metrics:
 
 def measure(transcript: Readable, source: str, inference: int | None) -> Metrics:
     """See `Transcript.metrics`."""
+    __tracebackhide__ = True
     transcript.of(source)  # complains where there is no such source
     found: dict[Story, list[Event]] = {}
     for each in told(transcript.logged, source):

@@ -183,6 +183,7 @@ class Questions(Readable):
         Raises:
             TranscriptError: there is no such source, or no such inference of it.
         """
+        __tracebackhide__ = True
         return measure(self, source, inference)
 
     def metrics_table(self, *sources: str) -> str:

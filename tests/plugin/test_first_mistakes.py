@@ -195,6 +195,9 @@ def test_wrong_use_is_shown_where_it_is_and_not_in_our_insides(project):
             list(transcript.record(iter(["a"]), source="agent"))
             transcript.expect("agent").txt("a")
 
+        def test_no_such_source(transcript):
+            transcript.metrics("nobody")
+
         @pytest.mark.anyio
         class TestAsync:
             async def test_in_no_room(self):
@@ -212,7 +215,7 @@ def test_wrong_use_is_shown_where_it_is_and_not_in_our_insides(project):
 
     result = project.run("-p", "no:trio", "-k", "not trio")
 
-    result.assert_outcomes(failed=9)
+    result.assert_outcomes(failed=10)
     shown = result.stdout.str()
     assert "an environment needs a running event loop: make the test `async def`, with @pytest.mark.anyio" in shown
     for inside in ("runtime", "fake", "script", "transcript", "models", "plugin"):
