@@ -16,6 +16,7 @@ IN_URL: Final = "redacted"
 
 _NUMBER: Final = re.compile(r"-?\d+(?:\.\d+)?")
 _AFTER: Final = re.compile(r"\s*[,}\]]")
+_INDENTED: Final = 100  # characters that may stand between it and what is before it
 _ESCAPED: Final = re.compile(r"\\.")
 _T = TypeVar("_T", str, bytes)
 
@@ -51,19 +52,23 @@ def is_number(text: str, start: int, end: int) -> bool:
     """Whether that part of a text is a number of JSON: a placeholder is none, and has to stand between quotation marks."""
     if not (_NUMBER.fullmatch(text, start, end) and _AFTER.match(text, end)):
         return False
-    before = _ESCAPED.sub("", text[text.rfind("\n", 0, start) + 1 : start]).rstrip(" ")
-    return before.endswith((":", ",", "[")) and before.count('"') % 2 == 0  # and not within a string
+    if not text[max(start - _INDENTED, 0) : start].rstrip().endswith((":", ",", "[")):
+        return False
+    line = _ESCAPED.sub("", text[text.rfind("\n", 0, start) + 1 : start])
+    return line.count('"') % 2 == 0  # and not within a string
 
 
-def fill(data: bytearray, filled: bytearray, spans: Sequence[Span], *, quoted: bool = False) -> None:
+def fill(data: bytearray, filled: bytearray, spans: Sequence[Span], *, numbers: bool = False) -> None:
     """Write a placeholder over these parts of the data, but for what was written over before.
 
-    `quoted`: with a quotation mark as its first character and its last.
+    `numbers`: that is a number of JSON, for which a string goes, or several, such as the bytes of a token, for which ones go.
     """
     length = sum(end - start for start, end in spans)
     fresh = not any(any(filled[start:end]) for start, end in spans)
     placeholder = mark(length).encode() if fresh else b"*" * length
-    if quoted and fresh and length > 1:
+    if numbers and len(spans) > 1:
+        placeholder = b"1" * length
+    elif numbers and fresh and length > 1:
         placeholder = f'"{mark(length - 2)}"'.encode()
     at = 0
     for start, end in spans:

@@ -40,7 +40,17 @@ from pytest_streamrt.cassette.secrets import (
 )
 from pytest_streamrt.cassette.unpack import PACKED, encodings_of, pack, unpack
 from pytest_streamrt.cassette.urls import Urls
-from pytest_streamrt.cassette.views import Folded, Span, Unescaped, as_lines, folded_texts, folds, has_escapes, unescape
+from pytest_streamrt.cassette.views import (
+    Folded,
+    Numbers,
+    Span,
+    Unescaped,
+    as_lines,
+    folded_texts,
+    folds,
+    has_escapes,
+    unescape,
+)
 from pytest_streamrt.errors import CassetteError
 
 __all__ = ["Finding", "Redactor"]
@@ -334,7 +344,8 @@ class Redactor:
                 clean = bytearray(b"".join(chunks))
                 filled = bytearray(len(clean))
             for spans, _ in sorted(hits, key=_size, reverse=True):
-                fill(clean, filled, in_bytes(text, spans), quoted=is_number(text, *spans[0]))
+                are_numbers = is_number(text, *spans[0]) and is_number(text, *spans[-1])
+                fill(clean, filled, in_bytes(text, spans), numbers=are_numbers)
         return chunks if clean is None else cut(bytes(clean), [len(chunk) for chunk in chunks])
 
     # Searching.
@@ -363,7 +374,7 @@ class Redactor:
         text = as_lines(text)
         for name, joined in folded_texts(text):
             if self._hits(joined):
-                view: Folded = folds(text, name)
+                view: Folded | Numbers = folds(text, name)
                 hits += [
                     ([part for span in spans for part in view.where(*span)], what)
                     for spans, what in self._hits(view.text)

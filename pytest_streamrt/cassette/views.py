@@ -13,7 +13,7 @@ from itertools import accumulate, takewhile
 from typing import Final
 from urllib.parse import unquote
 
-__all__ = ["Folded", "Span", "Unescaped", "as_lines", "folded_texts", "folds", "has_escapes", "unescape"]
+__all__ = ["Folded", "Numbers", "Span", "Unescaped", "as_lines", "folded_texts", "folds", "has_escapes", "unescape"]
 
 Span = tuple[int, int]
 """A part of a text: from the first character to before the second, counted from 0."""
@@ -54,6 +54,9 @@ _NO_JSON: Final = object()  # the name of the lines that hold no JSON
 _REST: Final = object()  # the name of what is in lines of JSON, and in none of their values
 _JSON: Final = ("data: {", "data:{", "{")
 _ID: Final = re.compile(r'[iI]d"\s*+:\s*+("[^"\n]*")')  # its name is told afterwards: that is quicker
+_BYTES: Final = re.compile(r'"bytes"\s*+:\s*+\[([\d,\s]*+)\]')
+_DIGITS: Final = re.compile(r"\d{1,9}")
+_BYTE: Final = 256
 _OTHER_TOKENS: Final = re.compile(r'"top_logprobs"\s*+:\s*+\[\s*+\{')
 _NUMBER: Final = re.compile(r'"(\w*[iI]ndex|item_?[iI]d|call_?[iI]d)"\s*:\s*("[^"\n]*"|\d+)')
 
@@ -140,6 +143,19 @@ class Folded:
         return found
 
 
+class Numbers:
+    """The characters that numbers stand for, as in the ``bytes`` of a token, with the way back."""
+
+    def __init__(self, text: str, spans: Sequence[Span]) -> None:
+        numbers = [(int(text[start:end]), (start, end)) for start, end in spans]
+        self._spans = [span for number, span in numbers if number < _BYTE]
+        self.text = "".join(chr(number) for number, _ in numbers if number < _BYTE)
+
+    def where(self, start: int, end: int) -> list[Span]:
+        """The numbers that stand for this part of the view."""
+        return self._spans[start:end]
+
+
 def as_lines(text: str) -> str:
     """The text, as long as it is, with each line's end where `folded_texts` and `folds` see it: the standard allows a lone CR."""
     return _LONE_CR.sub("\n", text) if "\r" in text else text
@@ -173,13 +189,16 @@ def folded_texts(text: str) -> Iterator[tuple[object, str]]:
     rest.update(name for name in {*parts[1::_GROUPS], *parts[3::_GROUPS]} if name)
     if rest:
         yield _REST, "\n".join(rest)
+    if '"bytes":' in once:
+        for nth in _by_place(text):
+            yield nth, folds(text, nth).text
     if _is_interleaved(once):
         for key, spans in _by_number(text).items():
             if len(spans) > 1:
                 yield key, "".join(text[start:end] for start, end in spans)
 
 
-def folds(text: str, name: object) -> Folded:
+def folds(text: str, name: object) -> Folded | Numbers:
     """The fold of that name, with the way back.
 
     All strings of one name in the JSON of a stream are one text, whatever dialect it is; so is the data of events that are
@@ -189,6 +208,8 @@ def folds(text: str, name: object) -> Folded:
         once = Folded(text, _spans_said_once(text))
         strings = (match.span(match.lastindex or 0) for match in _STRINGS.finditer(once.text) if _name(match) == name)
         return Folded(text, [part for span in strings for part in once.where(*span)])
+    if isinstance(name, int):
+        return Numbers(text, _by_place(text)[name])
     if name is _REST:
         return Folded(text, list(_spans_of_rest(text)))
     if name is _PLAIN_DATA:
@@ -300,6 +321,22 @@ def _returning_ids(text: str) -> set[str]:
                 found.add(name)
             seen.add(each)
             last[name] = id
+    return found
+
+
+def _by_place(text: str) -> dict[int, list[Span]]:
+    """The numbers of every first list of bytes in a line, of every second one, and so on: those of other tokens come after.
+
+    At -1, those of all lists, as in an answer that came at once.
+    """
+    found: dict[int, list[Span]] = {-1: []}
+    line, nth = -1, 0
+    for match in _BYTES.finditer(text):
+        start = text.rfind("\n", 0, match.start()) + 1
+        line, nth = start, nth + 1 if start == line else 0
+        numbers = [each.span() for each in _DIGITS.finditer(text, *match.span(1))]
+        found.setdefault(nth, []).extend(numbers)
+        found[-1].extend(numbers)
     return found
 
 

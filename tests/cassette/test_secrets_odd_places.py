@@ -81,12 +81,16 @@ def test_plain_text_that_begins_like_json_and_any_line_ends(secret, end):
 def test_the_tokens_that_a_model_might_have_said_instead():
     frames = []
     for piece in cut_text(OPAQUE, [3]):
-        others = [{"token": piece, "logprob": -0.1}, {"token": "other", "logprob": -3.0}]
+        as_bytes = list(piece.encode())
+        others = [
+            {"token": piece, "logprob": -0.1, "bytes": as_bytes},
+            {"token": "other", "logprob": -3.0, "bytes": [9]},
+        ]
         delta = {"content": piece}
         choice = {
             "index": 0,
             "delta": delta,
-            "logprobs": {"content": [{"token": piece, "logprob": -0.1, "top_logprobs": others}]},
+            "logprobs": {"content": [{"token": piece, "logprob": -0.1, "bytes": as_bytes, "top_logprobs": others}]},
         }
         frames.append(f"data: {json.dumps({'id': 'chatcmpl-1', 'choices': [choice]})}\n\n".encode())
 
@@ -96,6 +100,20 @@ def test_the_tokens_that_a_model_might_have_said_instead():
     for said in ("".join(t["token"] for t in tokens), "".join(t["top_logprobs"][0]["token"] for t in tokens)):
         assert said == PLACEHOLDER + "*" * (len(OPAQUE) - len(PLACEHOLDER))
     assert {t["top_logprobs"][1]["token"] for t in tokens} == {"other"}
+    assert {number for t in tokens for number in (*t["bytes"], *t["top_logprobs"][0]["bytes"])} <= {1, 11, 111}
+    assert {tuple(t["top_logprobs"][1]["bytes"]) for t in tokens} == {(9,)}
+
+
+@pytest.mark.parametrize("indent", [None, 2])
+def test_the_bytes_of_tokens_of_an_answer_that_came_at_once(indent):
+    tokens = [{"token": piece, "bytes": list(piece.encode())} for piece in cut_text(f"it is {OPAQUE}!", [3])]
+
+    left = json.loads(clean([json.dumps({"content": tokens}, indent=indent).encode()], A_TOKEN=OPAQUE))["content"]
+
+    numbers = [number for token in left for number in token["bytes"]]
+    assert bytes(numbers).startswith(b"it is ")
+    assert bytes(numbers).endswith(b"!")
+    assert set(numbers[6:-1]) <= {1, 11, 111}
 
 
 def test_a_secret_that_comes_in_equal_parts():
