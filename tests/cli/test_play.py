@@ -67,13 +67,18 @@ def test_secrets_that_deltas_cut_are_not_played(run, tmp_path, monkeypatch, slep
 
 def test_control_c_stops_it_without_a_traceback(tmp_path):
     path = chat(tmp_path, "Hel", "lo", every=3_600)
-    code = "from pytest_streamrt.cli import main; main()"
+    # Whoever runs the tests may have Ctrl-C ignored, as a shell does for what it runs in the background: that is inherited.
+    heeds = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+    code = f"{heeds}; from pytest_streamrt.cli import main; main()"
     command = [sys.executable, "-u", "-c", code, "play", "--longest-wait", "3600", str(path)]
     path.write_text(path.read_text().replace('"at": 3600.1', '"at": 0.2'))  # the first word comes at once
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        assert process.stdout.read(len("openai.chat")) == "openai.chat"
-        process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=30)
+        try:
+            assert process.stdout.read(len("openai.chat")) == "openai.chat"
+            process.send_signal(signal.SIGINT)
+            out, err = process.communicate(timeout=30)
+        finally:
+            process.kill()
 
     assert process.returncode == 1
     assert out.endswith("(stopped)\n")
