@@ -223,7 +223,7 @@ async def test_the_inferences_of_two_environments_are_told_apart_also_where_thei
     assert transcript.text("bot") == "firstsecond"
     transcript.expect("bot").inference(1).text("first").completed().nothing_more()
     transcript.expect("bot").inference(2).text("second").completed().nothing_more()
-    with pytest.raises(AssertionError, match="'bot' has 2"):
+    with pytest.raises(AssertionError, match="2 inferences of 'bot'"):
         transcript.expect("bot").inference(3)
     transcript.assert_lawful()
 
