@@ -114,7 +114,10 @@ class KeyPattern(NamedTuple):
 
 def _key(maker: str, prefix: str, rest: str) -> KeyPattern:
     # The prefix stands first, so that `re` can jump to it; what stands before it is looked at from behind.
-    return KeyPattern(maker, prefix, re.compile(rf"{re.escape(prefix)}(?<![\w-]{re.escape(prefix)}){rest}"))
+    # That may be an escape: the n of a line's end is no letter of a word. Nor is a letter beyond ASCII, as no key has one.
+    found = re.escape(prefix)
+    escape = rf"(?<=\\[bfnrt]{found})|(?<=\\u[\da-fA-F]{{4}}{found})|(?<=%[\da-fA-F]{{2}}{found})"
+    return KeyPattern(maker, prefix, re.compile(rf"{found}(?:(?<![\w-]{found})|{escape}){rest}", re.ASCII))
 
 
 KEY_PATTERNS: Final[tuple[KeyPattern, ...]] = (

@@ -51,6 +51,8 @@ _PLAIN_DATA: Final = re.compile(
 _INDEX: Final = re.compile(r'"(\w*[iI]ndex)"\s*+:\s*+(\d{1,9})')
 _LONE_CR: Final = re.compile(r"\r(?!\n)")
 _NO_JSON: Final = object()  # the name of the lines that hold no JSON
+_WHOLE: Final = object()  # the name of the strings that may each be a secret, whatever stands in the one before
+_LONG: Final = 8  # characters of those
 _REST: Final = object()  # the name of what is in lines of JSON, and in none of their values
 _JSON: Final = ("data: {", "data:{", "{")
 _ID: Final = re.compile(r'[iI]d"\s*+:\s*+("[^"\n]*")')  # its name is told afterwards: that is quicker
@@ -185,6 +187,9 @@ def folded_texts(text: str) -> Iterator[tuple[object, str]]:
         yield _NO_JSON, "\n".join([*other, ""])
         if "data:" in text:
             yield _PLAIN_DATA, "".join(_PLAIN_DATA.findall(text))
+    whole = {value for values in by_name.values() for value in values if len(value) >= _LONG}
+    if whole:
+        yield _WHOLE, "\n".join(whole)
     rest = {part for part in set(parts[::_GROUPS]) if not _BETWEEN.fullmatch(part)}
     rest.update(name for name in {*parts[1::_GROUPS], *parts[3::_GROUPS]} if name)
     if rest:
@@ -210,6 +215,9 @@ def folds(text: str, name: object) -> Folded | Numbers:
         return Folded(text, [part for span in strings for part in once.where(*span)])
     if isinstance(name, int):
         return Numbers(text, _by_place(text)[name])
+    if name is _WHOLE:
+        spans = (match.span(match.lastindex or 0) for match in _STRINGS.finditer(text) if _name(match) is not None)
+        return Folded(text, [(start, min(end + 1, len(text))) for start, end in spans if end - start >= _LONG])
     if name is _REST:
         return Folded(text, list(_spans_of_rest(text)))
     if name is _PLAIN_DATA:

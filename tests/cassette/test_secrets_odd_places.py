@@ -50,6 +50,25 @@ def test_where_json_is_cut_short_or_is_none(body):
     assert clean([body.encode()]) == body.replace(KEY, PLACEHOLDER + "*" * (len(KEY) - len(PLACEHOLDER)))
 
 
+@pytest.mark.parametrize(
+    "before", ["\\n", "\\t", "\\r\\n", "\\\\n", "\\u00e9", "\\u4e2d", "\\u2028", "%0A", "%C3%A9", "é", "密钥"]
+)
+def test_right_after_a_line_s_end_or_a_letter_beyond_ascii(before):
+    event = f'data: {{"text":"my keys:{before}{KEY}是"}}\n\n'
+    placeholder = PLACEHOLDER + "*" * (len(KEY) - len(PLACEHOLDER))
+
+    assert clean([event.encode()]) == event.replace(KEY, placeholder)
+    assert Redactor(environment={}).body(event.encode()).decode() == event.replace(KEY, placeholder)
+
+
+@pytest.mark.parametrize("head", ["", "data: "])
+@pytest.mark.parametrize("other", ["xyz", "long enough to be one-"])
+def test_a_string_beside_others_of_its_name(other, head):
+    event = f'{head}{{"all": [{{"value": "{other}"}}, {{"value": "{KEY}"}}, {{"value": "z"}}, "{other}", "{KEY}"]}}\n\n'
+
+    assert clean([event.encode()]) == event.replace(KEY, PLACEHOLDER + "*" * (len(KEY) - len(PLACEHOLDER)))
+
+
 def test_a_last_delta_that_is_cut_short_belongs_to_those_before():
     body = "".join(f'data: {{"id": "a", "text": "{piece}"}}\n\n' for piece in cut_text(KEY, [9]))
 
