@@ -24,20 +24,13 @@ from pytest_streamrt.events.types import (
     Signal,
     stamp,
 )
-from pytest_streamrt.runtime.acting import NOBODY, Delivery, Handling, acting, hearing
-from pytest_streamrt.runtime.cancellation import strays_are_errors
+from pytest_streamrt.runtime.acting import NOBODY, Delivery, Handling, acting
 from pytest_streamrt.runtime.gate import Gate, check_gates
+from pytest_streamrt.runtime.hearing import HEARD_TWICE, explain, hear
 from pytest_streamrt.runtime.inference import Inference
 from pytest_streamrt.runtime.mailbox import Mailbox, open_mailbox
 from pytest_streamrt.runtime.order import Order
-from pytest_streamrt.runtime.participant import (
-    HEARD_TWICE,
-    Participant,
-    check_admissible,
-    check_signal,
-    hear_again,
-    sync_handlers,
-)
+from pytest_streamrt.runtime.participant import Participant, check_admissible, check_signal
 from pytest_streamrt.runtime.waiting import Bell, Settling, lending, waiting_for
 
 if TYPE_CHECKING:
@@ -360,7 +353,7 @@ class Environment:
         acting.set(Handling(participant, mailbox))
         try:
             with mailbox.scope:
-                await self._hear(participant, mailbox)
+                await hear(participant, mailbox, self._change)
         except Exception as error:  # noqa: BLE001 - a participant that fails must not take the room with it
             failed_at = mailbox.in_hand
             mailbox.give_up()
@@ -372,29 +365,6 @@ class Environment:
                 participant._environment = None  # it has heard the last of it, and may go elsewhere
             self._change.ring()
 
-    async def _hear(self, participant: Participant, mailbox: Mailbox) -> None:
-        take, tell, can_fill, change = mailbox.take, hearing.set, mailbox.can_fill, self._change
-        while await mailbox.arrival():
-            listens = participant._listens
-            mailbox.deaf |= not listens
-            with strays_are_errors():  # around all that waits: around each it would cost more than hearing it
-                while (delivery := take()) is not None:
-                    if can_fill:
-                        change.ring()  # the one before is handled: a stream may wait for that
-                    if listens:
-                        event = delivery.event
-                        tell(event)
-                        if (source := delivery.source) is participant:
-                            if mailbox.heard is not None:
-                                mailbox.called.append(event.seq)
-                            await participant.on_internal_event(event)
-                        else:
-                            await participant.on_external_event(source, event)
-                    if delivery.twice:
-                        tell(delivery.event)
-                        await hear_again(participant, delivery)
-                change.ring()
-
     def _record_gap(self, name: str, first: int, last: int) -> None:
         """Put on the record what a participant will not hear."""
         if self._log is not None:
@@ -402,10 +372,7 @@ class Environment:
             self._log.log(stamp(gap, seq=0, time=self._log.elapsed(), source=name), self)
 
     def _fail(self, participant: Participant, delivery: Delivery | None, error: Exception) -> None:
-        if delivery is not None:
-            error.add_note(f"raised by the participant {participant.name!r} while it handled {delivery.event!r}")
-        if isinstance(error, TypeError) and "await" in str(error) and (sync := sync_handlers(participant)):
-            error.add_note(f"Likely: {', '.join(sync)} of {type(participant).__name__} is not async: write `async def`")
+        explain(error, participant, delivery)
         self._failures.append(error)
         text = f"{type(error).__name__}: {error}"
         self._emit(ParticipantFailed(participant.name, text, "".join(traceback.format_exception(error))), participant)

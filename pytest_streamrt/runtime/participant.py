@@ -2,20 +2,11 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Container
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pytest_streamrt.events.items import FunctionCall, FunctionCallOutput, Message, ModelMessage, Reasoning
-from pytest_streamrt.events.types import (
-    Event,
-    ItemCompleted,
-    ParticipantFailed,
-    ParticipantJoined,
-    ParticipantLeft,
-    Signal,
-)
-from pytest_streamrt.runtime.acting import Delivery
+from pytest_streamrt.events.types import Event, Signal
 from pytest_streamrt.runtime.inbox import Inbox
 
 if TYPE_CHECKING:
@@ -23,10 +14,7 @@ if TYPE_CHECKING:
     from pytest_streamrt.runtime.inference import Inference
     from pytest_streamrt.runtime.mailbox import Mailbox
 
-__all__ = ["HEARD_TWICE", "Observer", "Participant", "check_admissible", "check_signal", "hear_again", "sync_handlers"]
-
-HEARD_TWICE: Final = frozenset({"item.completed", "participant.joined", "participant.left", "participant.failed"})
-"""The types of event that have a handler of their own, beside the one for all."""
+__all__ = ["Observer", "Participant", "check_admissible", "check_signal"]
 
 
 class Participant:
@@ -207,33 +195,9 @@ def check_admissible(participant: Any, names: Container[str]) -> None:
         raise ValueError(msg)
 
 
-def sync_handlers(participant: Participant) -> list[str]:
-    """The names of its handlers that are plain functions, where ``async def`` was likely forgotten."""
-    names = [name for name in vars(Participant) if name.startswith("on_")]
-    return [name for name in names if not inspect.iscoroutinefunction(getattr(participant, name))]
-
-
 def check_signal(signal: Signal) -> None:
     """Refuse to emit anything but a signal: all other events are the room's own."""
     __tracebackhide__ = True
     if not isinstance(signal, Signal):
         msg = f"emit: what participants and tests emit are signals, not {signal!r}. Write Signal('ready', {{…}})"
         raise TypeError(msg)
-
-
-async def hear_again(participant: Participant, delivery: Delivery) -> None:
-    """Call the second handler that some events have."""
-    source, event = delivery.source, delivery.event
-    own = source is participant
-    if isinstance(event, ItemCompleted):
-        # item.type is the handler's name: "model_message" -> on_model_message, on_external_model_message
-        if own:
-            await getattr(participant, f"on_{event.item.type}")(event.item)
-        else:
-            await getattr(participant, f"on_external_{event.item.type}")(source, event.item)
-    elif isinstance(event, ParticipantJoined):
-        await (participant.on_joined() if own else participant.on_participant_joined(source))
-    elif isinstance(event, ParticipantLeft):
-        await (participant.on_left() if own else participant.on_participant_left(source))
-    elif isinstance(event, ParticipantFailed) and not own:
-        await participant.on_participant_error(source, event.error)

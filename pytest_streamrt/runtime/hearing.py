@@ -1,0 +1,79 @@
+"""How a participant hears: one event after the other, each in the handlers that there are for it."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Final
+
+from pytest_streamrt.events.types import ItemCompleted, ParticipantFailed, ParticipantJoined, ParticipantLeft
+from pytest_streamrt.runtime.acting import Delivery, hearing
+from pytest_streamrt.runtime.cancellation import strays_are_errors
+from pytest_streamrt.runtime.mailbox import Mailbox
+from pytest_streamrt.runtime.participant import Participant
+from pytest_streamrt.runtime.waiting import Bell
+
+__all__ = ["HEARD_TWICE", "explain", "hear"]
+
+HEARD_TWICE: Final = frozenset({"item.completed", "participant.joined", "participant.left", "participant.failed"})
+"""The types of event that have a handler of their own, beside the one for all."""
+
+
+async def hear(participant: Participant, mailbox: Mailbox, change: Bell) -> None:
+    """Have it handle what comes into its mailbox, until that is closed; `change` is rung where streams may wait for it.
+
+    Raises:
+        Exception: whatever a handler raises.
+    """
+    take, tell, can_fill = mailbox.take, hearing.set, mailbox.can_fill
+    while await mailbox.arrival():
+        listens = participant._listens
+        mailbox.deaf |= not listens
+        with strays_are_errors():  # around all that waits: around each it would cost more than hearing it
+            while (delivery := take()) is not None:
+                if can_fill:
+                    change.ring()  # the one before is handled: a stream may wait for that
+                if listens:
+                    event = delivery.event
+                    tell(event)
+                    if (source := delivery.source) is participant:
+                        if mailbox.heard is not None:
+                            mailbox.called.append(event.seq)
+                        await participant.on_internal_event(event)
+                    else:
+                        await participant.on_external_event(source, event)
+                if delivery.twice:
+                    tell(delivery.event)
+                    await _hear_again(participant, delivery)
+            change.ring()
+
+
+async def _hear_again(participant: Participant, delivery: Delivery) -> None:
+    """Call the second handler that some events have."""
+    source, event = delivery.source, delivery.event
+    own = source is participant
+    if isinstance(event, ItemCompleted):
+        # item.type is the handler's name: "model_message" -> on_model_message, on_external_model_message
+        if own:
+            await getattr(participant, f"on_{event.item.type}")(event.item)
+        else:
+            await getattr(participant, f"on_external_{event.item.type}")(source, event.item)
+    elif isinstance(event, ParticipantJoined):
+        await (participant.on_joined() if own else participant.on_participant_joined(source))
+    elif isinstance(event, ParticipantLeft):
+        await (participant.on_left() if own else participant.on_participant_left(source))
+    elif isinstance(event, ParticipantFailed) and not own:
+        await participant.on_participant_error(source, event.error)
+
+
+def explain(error: Exception, participant: Participant, delivery: Delivery | None) -> None:
+    """Add to an error of a handler's whose it is, what was handled, and what may be behind it."""
+    if delivery is not None:
+        error.add_note(f"raised by the participant {participant.name!r} while it handled {delivery.event!r}")
+    if isinstance(error, TypeError) and "await" in str(error) and (sync := _sync_handlers(participant)):
+        error.add_note(f"Likely: {', '.join(sync)} of {type(participant).__name__} is not async: write `async def`")
+
+
+def _sync_handlers(participant: Participant) -> list[str]:
+    """The names of its handlers that are plain functions, where ``async def`` was likely forgotten."""
+    names = [name for name in vars(Participant) if name.startswith("on_")]
+    return [name for name in names if not inspect.iscoroutinefunction(getattr(participant, name))]
