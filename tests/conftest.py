@@ -34,7 +34,7 @@ def pytest_configure(config):
 
 
 def pytest_collection_modifyitems(items):
-    """Mark what takes long: CI runs it on one CPython alone, so that the whole fits its quarter of an hour."""
+    """Mark what takes long: CI runs all of it on one CPython alone, so that the whole fits a quarter of an hour."""
     for item in items:
         if _SLOW_FIXTURES & set(getattr(item, "fixturenames", ())) or item.nodeid.startswith(_SLOW_FOLDERS):
             item.add_marker(pytest.mark.slow)

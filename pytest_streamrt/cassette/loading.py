@@ -92,12 +92,18 @@ def _read_block(
     elif cut_short:  # a line that is whole but for its end
         last = block.rpartition(b"\n")[2]
         parsed = parsed[:-1]
-    if _takes_all(parsed, open_):
-        number += len(parsed)
-        parsed = []
-    for number, line in enumerate(parsed, start=number + 1):  # noqa: B020
+    place, looks_plain = 0, True
+    while place < len(parsed):
+        if looks_plain and (taken := _take_all(parsed, place, open_)):
+            place += taken
+            number += taken
+            continue
+        line = parsed[place]
+        place += 1
+        number += 1
+        looks_plain = False
         try:
-            # Nearly every line of nearly every cassette: a chunk of text, of an exchange whose response has begun.
+            # Where several exchanges are interleaved: a chunk of text, of one whose response has begun.
             data, at = line["text"].encode(), line["at"]
             if 0 <= at < _FOR_EVER:
                 open_[line["id"]].add_read((at,), (data,))
@@ -107,25 +113,30 @@ def _read_block(
         if lines is None:
             lines = block.split(b"\n")
         _read_one(path, number, lines[number - 1 - (before or 1)], interactions, open_)
+        looks_plain = True  # from here on: an exchange begins, or ends, with such a line
     if cut_short:
         raise _damaged(path, number + 1, f"the file is cut short inside its last line: {_quote(last)}")
     return number
 
 
-def _takes_all(parsed: Sequence[Any], open_: Mapping[int, Chunks]) -> bool:
-    """Whether these lines were all chunks of one exchange, as they are in the middle of a long stream; then it has them."""
+def _take_all(parsed: Sequence[Any], place: int, open_: Mapping[int, Chunks]) -> int:
+    """Take the lines from that place on, if all but the last are chunks of one exchange, as in a long stream; how many those are."""
     try:
-        ids = [line["id"] for line in parsed]
+        if "text" not in parsed[place]:
+            return 0
+        end = len(parsed) - ("end" in parsed[-1])
+        chunks = parsed[place:end]
+        ids = [line["id"] for line in chunks]
         if not ids or ids.count(ids[0]) != len(ids):
-            return False
-        data = [line["text"].encode() for line in parsed]
-        seconds = [line["at"] for line in parsed]
+            return 0
+        data = [line["text"].encode() for line in chunks]
+        seconds = [line["at"] for line in chunks]
         if not (seconds[0] >= 0 and seconds[-1] < _FOR_EVER and sorted(seconds) == seconds):
-            return False
+            return 0
         open_[ids[0]].add_read(seconds, data)
     except (KeyError, TypeError, AttributeError, ArithmeticError, ValueError):
-        return False
-    return True
+        return 0
+    return len(chunks)
 
 
 def _parsed(block: bytes) -> list[Any] | None:

@@ -7,7 +7,7 @@ memory address; here both go in the order of asking. And `trio.sleep` does witho
 thirds of what it takes.
 
 Private names used: `trio._core._run.GLOBAL_RUN_CONTEXT`, `Runner.clock`, `.deadlines`, `.waiting_for_idle`, `.entry_queue` and
-`.io_manager`, `Deadlines` and its methods, `CancelScope._registered_deadline` and `._cancel`, `CancelReason`, `_r`,
+`.io_manager` (and its `_registered`, where it has one), `Deadlines` and its methods, `CancelScope._registered_deadline` and `._cancel`, `CancelReason`, `_r`,
 `_ALLOW_DETERMINISTIC_SCHEDULING`, `trio._threads._track_active_thread`, `.start_thread_soon` and `.Run.unprotected_afn`,
 `trio._timeouts.sleep_until`.
 `tests/clock/test_private_surface.py` says so when a release moves one.
@@ -202,8 +202,7 @@ class _TrioDriver(trio.abc.Clock, trio.abc.Instrument):
             return _IDLE
         if self._runner.entry_queue.size():
             return 0
-        io = self._runner.io_manager.statistics()  # trio's own statistics have more, and take longer
-        sockets = io.tasks_waiting_read + io.tasks_waiting_write - _OWN_READERS
+        sockets = self._sockets_waited_for()
         if (sockets > 0 or clock.held or clock.is_live) and self._look("io"):
             return 0  # whatever has arrived by now comes first
         if self._work_outside():
@@ -289,6 +288,13 @@ class _TrioDriver(trio.abc.Clock, trio.abc.Instrument):
     def _work_outside(self) -> bool:
         """Whether a worker thread, or what holds the clock, is at work."""
         return self._clock.held or self.threads.busy
+
+    def _sockets_waited_for(self) -> int:
+        io: Any = self._runner.io_manager
+        if len(getattr(io, "_registered", ())) == _OWN_READERS:  # nearly always, and to count takes much longer
+            return 0
+        waiting = io.statistics()
+        return int(waiting.tasks_waiting_read + waiting.tasks_waiting_write) - _OWN_READERS
 
     def _look(self, what: str) -> bool:
         """Whether this is the first look for that since a task last ran."""
