@@ -12,9 +12,8 @@ from typing import Final
 
 __all__ = ["replace_file"]
 
-_LONGEST: Final = (
-    100  # characters of the file's name in the temporary one's, which must not get too long for the system
-)
+# Characters of the file's name in the temporary one's, which must not get too long for the system.
+_LONGEST: Final = 100
 
 
 def replace_file(path: Path, pieces: Iterable[bytes], *, mode: int | None = None, sync: bool = True) -> None:

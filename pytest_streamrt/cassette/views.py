@@ -9,9 +9,11 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
-from itertools import accumulate, takewhile
+from itertools import accumulate
 from typing import Final
 from urllib.parse import unquote
+
+from pytest_streamrt.transcript.explain import alike
 
 __all__ = ["Folded", "Numbers", "Span", "Unescaped", "as_lines", "folded_texts", "folds", "has_escapes", "unescape"]
 
@@ -26,9 +28,8 @@ _ESCAPE: Final = re.compile(
     r"|%[0-7][0-9a-fA-F]"
     r"|(?:%[89a-fA-F][0-9a-fA-F])+"
 )
-_MANY: Final = (
-    64  # events of which nothing is a secret that is the same in all: fewer may each say an equal part of one
-)
+# Events of which nothing is a secret that is the same in all: fewer may each say an equal part of one.
+_MANY: Final = 64
 _ALONE: Final = ""  # the name of strings that have none
 _NEEDED: Final = re.compile(r"\\u00[2-7]|%[2-7][0-9a-fA-F]|\\/")
 _CONTROL: Final = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
@@ -167,7 +168,7 @@ def folded_texts(text: str) -> Iterator[tuple[object, str]]:
     """What the deltas of a stream say when they are joined, each text with the name of its fold. See `folds`."""
     lines = text.split("\n")
     events = [line for line in lines if line.startswith(_JSON)]
-    once = _said_once(text, events)
+    once = _said_once(text, events).text
     by_name: dict[str, list[str]] = {}
     parts = _STRINGS.split(once)
     for name, value, alone in zip(parts[1::_GROUPS], parts[2::_GROUPS], parts[4::_GROUPS], strict=True):
@@ -210,7 +211,7 @@ def folds(text: str, name: object) -> Folded | Numbers:
     no JSON. Where several answers or items come interleaved, the strings of each number are a text as well.
     """
     if isinstance(name, str):
-        once = Folded(text, _spans_said_once(text))
+        once = _said_once(text, [line for line in text.split("\n") if line.startswith(_JSON)])
         strings = (match.span(match.lastindex or 0) for match in _STRINGS.finditer(once.text) if _name(match) == name)
         return Folded(text, [part for span in strings for part in once.where(*span)])
     if isinstance(name, int):
@@ -228,26 +229,17 @@ def folds(text: str, name: object) -> Folded | Numbers:
     return Folded(text, _by_number(text)[name])
 
 
-def _said_once(text: str, events: Sequence[str]) -> str:
+def _said_once(text: str, events: Sequence[str]) -> Folded:
     """The text without what all its lines of JSON begin with, but for the first: what is the same in every event is no delta."""
     same = _beginning(events)
-    if not same:
-        return text
-    first, _, rest = text.partition(same)
-    return f"{first}{same}{rest.replace(same, '')}"
-
-
-def _spans_said_once(text: str) -> list[Span]:
-    """The parts of the text that `_said_once` leaves."""
-    same = _beginning([line for line in text.split("\n") if line.startswith(_JSON)])
-    if not same:
-        return [(0, len(text))]
-    start, end = 0, text.find(same) + len(same)
     spans = []
-    while (following := text.find(same, end)) >= 0:
-        spans.append((start, following))
-        start = end = following + len(same)
-    return [*spans, (start, len(text))]
+    start = 0
+    if same:
+        end = text.find(same) + len(same)
+        while (following := text.find(same, end)) >= 0:
+            spans.append((start, following))
+            start = end = following + len(same)
+    return Folded(text, [*spans, (start, len(text))])
 
 
 def _beginning(events: Sequence[str]) -> str:
@@ -255,7 +247,7 @@ def _beginning(events: Sequence[str]) -> str:
     if len(events) < _MANY:
         return ""
     first, last = min(events), max(events)  # what these two share, all share
-    same = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(first, last, strict=False)))
+    same = alike(first, last)
     # The line's end keeps a string that was cut short, which others go on with, from being one.
     ends = (match.end() for match in _STRINGS.finditer(f"{first}\n") if match[2])
     return first[: max((end for end in ends if end <= same), default=0)]
