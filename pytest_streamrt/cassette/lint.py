@@ -17,7 +17,7 @@ from pytest_streamrt.cassette.format import chunk_line, end_line, request_line, 
 from pytest_streamrt.cassette.interaction import Interaction
 from pytest_streamrt.cassette.lanes import lanes_of
 from pytest_streamrt.cassette.loading import load_cassette
-from pytest_streamrt.cassette.placeholders import PLACEHOLDER, fill, in_bytes
+from pytest_streamrt.cassette.placeholders import PLACEHOLDER
 from pytest_streamrt.cassette.redact import Redactor
 from pytest_streamrt.cassette.secrets import is_secret_header
 from pytest_streamrt.cassette.unpack import encodings_of, unpack
@@ -32,7 +32,6 @@ PERSONAL: Final = re.compile(
 )
 """An e-mail address of somebody; those of domains that stand for none (RFC 2606) are nobody's."""
 
-_ROUNDS: Final = 3  # what is left may, with what stands beside it, be a secret again
 _SHOWN: Final = 4  # characters of a secret that tell which one it is
 _SHORT: Final = 12  # of a shorter one, none are shown
 
@@ -93,8 +92,11 @@ def _text(text: str, redactor: Redactor) -> Cleaned:
         _leak(text.count("\n", 0, spans[0][0]) + 1, "the text", text, spans, what)
         for spans, what in _hits(text, redactor, lambda text: _hits_in_lanes(text, redactor))
     ]
-    clean = redactor.text(_without_cut_secrets(text, redactor)) if leaks else text
-    return Cleaned(sorted(leaks, key=_line), clean.encode("utf-8", "surrogateescape"))
+    data = text.encode("utf-8", "surrogateescape")
+    if leaks:
+        uncut = redactor.filled(data, lambda text: _hits_in_lanes(text, redactor))
+        data = redactor.text(uncut.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")
+    return Cleaned(sorted(leaks, key=_line), data)
 
 
 def _hits_in_lanes(text: str, redactor: Redactor) -> list[_Hit]:
@@ -105,20 +107,6 @@ def _hits_in_lanes(text: str, redactor: Redactor) -> list[_Hit]:
         for spans, what in redactor._hits(lane.text)
         if len(parts := [part for span in spans for part in lane.where(*span)]) > 1
     ]
-
-
-def _without_cut_secrets(text: str, redactor: Redactor) -> str:
-    """The text with as many bytes in the place of each secret that lies across deltas."""
-    for _ in range(_ROUNDS):
-        hits = _hits_in_lanes(text, redactor)
-        if not hits:
-            break
-        data = bytearray(text.encode("utf-8", "surrogateescape"))
-        filled = bytearray(len(data))
-        for spans, _what in sorted(hits, key=lambda hit: -sum(end - start for start, end in hit[0])):
-            fill(data, filled, in_bytes(text, spans))
-        text = data.decode("utf-8", "surrogateescape")
-    return text
 
 
 def _cassette(data: bytes, interactions: Sequence[Interaction], redactor: Redactor) -> Cleaned:

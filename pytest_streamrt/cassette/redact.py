@@ -11,7 +11,7 @@ import contextlib
 import json
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 from urllib.parse import parse_qsl
@@ -332,21 +332,26 @@ class Redactor:
         return chunks if clean == whole else cut(bytes(clean), [len(chunk) for chunk in chunks])
 
     def _clean_window(self, chunks: Sequence[bytes]) -> Sequence[bytes]:
-        clean: bytearray | None = None
+        data = b"".join(chunks)
+        clean = self.filled(data, lambda text: [*self._hits(text, look=False), *self._hits_in_deltas(text)])
+        return chunks if clean is data else cut(clean, [len(chunk) for chunk in chunks])
+
+    def filled(self, data: bytes, search: Callable[[str], list[_Hit]]) -> bytes:
+        """The data with as many bytes in the place of each secret that the search finds; the very same where it finds none."""
+        clean = bytearray()
         filled = bytearray()
         for _ in range(_ROUNDS):
-            text = _text(b"".join(chunks) if clean is None else bytes(clean))
-            hits = [*self._hits(text, look=False), *self._hits_in_deltas(text)]
+            text = _text(bytes(clean) or data)
+            hits = search(text)
             if not hits:
                 break
             self._note(hits)
-            if clean is None:
-                clean = bytearray(b"".join(chunks))
-                filled = bytearray(len(clean))
+            clean = clean or bytearray(data)
+            filled = filled or bytearray(len(data))
             for spans, _ in sorted(hits, key=_size, reverse=True):
                 are_numbers = is_number(text, *spans[0]) and is_number(text, *spans[-1])
                 fill(clean, filled, in_bytes(text, spans), numbers=are_numbers)
-        return chunks if clean is None else cut(bytes(clean), [len(chunk) for chunk in chunks])
+        return bytes(clean) or data
 
     # Searching.
 
