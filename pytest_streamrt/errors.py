@@ -37,7 +37,7 @@ class StreamrtError(Exception):
 
 
 class StreamrtWarning(UserWarning):
-    """A test has passed, and yet something in it is doubtful: what it left behind, or a race with a real socket."""
+    """What is doubtful and no failure: what a passing test left behind, a race with a real socket, a name that is nearly a handler's."""
 
 
 class StreamError(StreamrtError, ValueError):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pytest_streamrt.events.items import FunctionCall, FunctionCallOutput, Message, ModelMessage, Reasoning
 from pytest_streamrt.events.types import Event, Signal
+from pytest_streamrt.runtime.handlers import warn_of_misspelt
 from pytest_streamrt.runtime.inbox import Inbox
 
 if TYPE_CHECKING:
@@ -26,6 +27,8 @@ class Participant:
     An event comes from the participant itself (*internal*) or from another (*external*), never both. A finished item
     arrives twice, on purpose: as the event `item.completed` with all others, and in the handler of its kind.
 
+    Defining a method whose name is nearly a handler's (``on_external_mesage``) gives a `StreamrtWarning`: nothing calls it.
+
     Args:
         name: what the room and its transcript call it.
         inbox: how many deltas may wait for it, and what gives way to more; ``Inbox.block(64)`` by default.
@@ -36,6 +39,10 @@ class Participant:
     """
 
     _default_inbox: ClassVar[Inbox] = Inbox.block(64)
+
+    def __init_subclass__(cls, **others: Any) -> None:
+        super().__init_subclass__(**others)
+        warn_of_misspelt(cls, [name for name in vars(Participant) if name.startswith("on_")])
 
     def __init__(self, name: str, inbox: Inbox | None = None) -> None:
         __tracebackhide__ = True
