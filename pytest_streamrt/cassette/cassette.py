@@ -93,6 +93,8 @@ class Cassette:
         self._cut = cut
         self.failure: Failure | None = None
         """How the test that uses it has failed, if it has; whoever runs the test says so."""
+        self.recorded_errors: str | None = None
+        """What became of the first request, where it was written with nothing but errors."""
         self.redactor = config.redactor()
         """What takes secrets out of all that is written of its exchanges; it knows those of the requests so far."""
         self._config = config
@@ -219,6 +221,7 @@ class Cassette:
         why = why_not(self._old, new, self._matcher, failure=self.failure, record_errors=self._record_errors)
         if why is None:
             save_cassette(self.path, lines_of(new))
+            self.recorded_errors = only_errors(new)
             return
         problem = f"{self.path} was not recorded anew, and is as it was: {why}"
         if self.failure is None:

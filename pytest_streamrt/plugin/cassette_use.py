@@ -18,6 +18,7 @@ from typing import Any, Final
 import pytest
 
 from pytest_streamrt.plugin.options import option
+from pytest_streamrt.plugin.recorded import RecordedErrors
 
 __all__ = ["begin_use", "claim"]
 
@@ -31,6 +32,8 @@ def begin_use(config: pytest.Config) -> None:
     """Watch over the use of cassettes, as far as that is asked for."""
     if option(config, "streamrt_record") != "none":
         config.pluginmanager.register(_Claims(), "streamrt-claims")
+        if not option(config, "streamrt_record_errors"):
+            config.pluginmanager.register(RecordedErrors(config), "streamrt-recorded-errors")
     if option(config, "streamrt_unused"):
         config.pluginmanager.register(_Unused(config), "streamrt-unused")
 

@@ -90,10 +90,17 @@ def test_a_cassette_of_nothing_but_errors_is_doubted_where_its_test_fails(projec
         def test_ask():
             httpx2.get("http://127.0.0.1:9/v1/models")
     """)
-    project.record()
+    recorded = project.record()
 
     result = project.run()
 
+    recorded.stdout.fnmatch_lines(
+        [
+            "*= cassettes recorded with nothing but errors =*",
+            "cassettes/test_mine/test_ask.jsonl: GET http://127.0.0.1:9/v1/models failed (ConnectError)",
+            "*pytest --streamrt-record=rewrite. *--streamrt-record-errors, *",
+        ]
+    )
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(
         [
@@ -101,3 +108,26 @@ def test_a_cassette_of_nothing_but_errors_is_doubted_where_its_test_fails(projec
             "*test_ask.jsonl holds nothing but errors: GET http://127.0.0.1:9/v1/models failed (ConnectError). *=rewrite",
         ]
     )
+
+
+def test_errors_recorded_by_a_passing_test_are_told_once_by_all_workers_and_not_where_they_are_wanted(project):
+    project.write("""
+        import httpx2
+        import pytest
+
+        @pytest.mark.streamrt
+        @pytest.mark.parametrize("number", [1, 2])
+        def test_that_nobody_answers(number):
+            with pytest.raises(httpx2.ConnectError):
+                httpx2.get("http://127.0.0.1:9/v1/models")
+    """)
+    told = "cassettes recorded with nothing but errors"
+
+    recorded = project.record("-n", "2").stdout
+    played = project.record().stdout
+    wanted = project.record("--streamrt-record-errors", mode="rewrite").stdout
+
+    assert recorded.str().count(told) == 1
+    assert recorded.str().count("].jsonl: GET") == 2
+    played.no_fnmatch_line(f"*{told}*")
+    wanted.no_fnmatch_line(f"*{told}*")
