@@ -4,9 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
+from typing import Any, Final
 
-__all__ = ["Found", "find"]
+import click
+
+__all__ = ["Found", "OneFile", "find"]
+
+_SUFFIXES: Final = (".jsonl",)
+_NAMED: Final = 3  # files of a folder that an error names
 
 
 @dataclass(frozen=True)
@@ -37,3 +44,37 @@ def find(paths: Iterable[Path], suffixes: tuple[str, ...]) -> Iterator[Found]:
             if each.path.resolve() not in seen:
                 seen.add(each.path.resolve())
                 yield each
+
+
+class OneFile(click.Path):
+    """A cassette or a transcript, as the argument of a command that takes one. Where it is none, those are named that are."""
+
+    def __init__(self) -> None:
+        super().__init__(exists=True, dir_okay=False, path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The path of the file."""
+        path = Path(value)
+        if path.is_dir():
+            self.fail(f"'{path}' is a folder, and this takes one file. {_inside(path)}.", param, ctx)
+        if not path.exists() and (near := _near(path)) is not None:
+            self.fail(f"'{path}' does not exist. Did you mean '{near}'?", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+def _inside(folder: Path) -> str:
+    files = [found.path for found in find([folder], _SUFFIXES)]
+    if not files:
+        return "Nothing in it ends in .jsonl, as cassettes do"
+    named = [f"'{path}'" for path in files[:_NAMED]]
+    more = [f"{len(files) - _NAMED:,} more"] if len(files) > _NAMED else []
+    *most, last = [*named, *more]
+    return f"In it {'is' if len(files) == 1 else 'are'} {' and '.join([', '.join(most), last] if most else [last])}"
+
+
+def _near(path: Path) -> Path | None:
+    """The file beside it whose name is most like it, if any is."""
+    there = {each.name: each for each in path.parent.glob("*") if each.name.endswith(_SUFFIXES)}
+    name = path.name if path.name.endswith(_SUFFIXES) else f"{path.name}{_SUFFIXES[0]}"
+    found = get_close_matches(name, there, 1)
+    return there[found[0]] if found else None

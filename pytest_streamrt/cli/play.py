@@ -11,6 +11,7 @@ import click
 
 from pytest_streamrt.cassette.redact import Redactor
 from pytest_streamrt.cli.exits import EXIT_CODES, explained
+from pytest_streamrt.cli.files import OneFile
 from pytest_streamrt.cli.reading import read, visible
 from pytest_streamrt.events import Event
 from pytest_streamrt.events.order import DELTAS
@@ -24,7 +25,7 @@ _LOUD: Final = frozenset({"signal", "tool.result", "tool_call.started", "status"
 
 
 @click.command("play", epilog=EXIT_CODES)
-@click.argument("path", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("path", type=OneFile())
 @click.option(
     "--speed", default=1.0, show_default=True, type=click.FloatRange(min=0, min_open=True), help="2 is twice as fast."
 )

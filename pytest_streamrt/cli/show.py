@@ -12,6 +12,7 @@ import click
 
 from pytest_streamrt.cassette.redact import Redactor
 from pytest_streamrt.cli.exits import EXIT_CODES, explained
+from pytest_streamrt.cli.files import OneFile
 from pytest_streamrt.cli.reading import Recorded, read, visible
 from pytest_streamrt.events import Event, to_json
 from pytest_streamrt.events.order import TERMINALS
@@ -25,7 +26,7 @@ _COLOURS: Final = ("blue", "yellow", "green", "magenta", "cyan", "bright_blue", 
 
 
 @click.command("show", epilog=EXIT_CODES)
-@click.argument("path", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("path", type=OneFile())
 @click.option(
     "--as",
     "form",

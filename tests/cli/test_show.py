@@ -139,3 +139,31 @@ def test_where_no_dialect_is_known_it_says_how_to_see_what_came(run, tmp_path):
             "(nothing was said: its exchanges speak no dialect that is known. "
             f"What came is shown by: streamrt show --as raw {path})\n"
         )
+
+
+@pytest.mark.parametrize("command", ["show", "play"])
+def test_a_folder_is_refused_with_the_files_that_are_in_it(run, tmp_path, command):
+    empty, one, many = tmp_path / "empty", tmp_path / "one", tmp_path / "many"
+    for number in range(5):
+        (many / f"test_{number}").mkdir(parents=True)
+        chat(many / f"test_{number}", "Hel").rename(many / f"test_{number}" / "test_it.jsonl")
+    empty.mkdir()
+    only = chat(one, "Hel")
+
+    of_none, of_one, of_many = (run(command, folder) for folder in (empty, one, many))
+
+    assert [each.exit_code for each in (of_none, of_one, of_many)] == [2, 2, 2]
+    assert f"'{empty}' is a folder, and this takes one file. Nothing in it ends in .jsonl" in of_none.stderr
+    assert f"'{one}' is a folder, and this takes one file. In it is '{only}'." in of_one.stderr
+    three = ", ".join(f"'{many / f'test_{number}' / 'test_it.jsonl'}'" for number in range(3))
+    assert f"'{many}' is a folder, and this takes one file. In it are {three} and 2 more." in of_many.stderr
+
+
+@pytest.mark.parametrize("command", ["show", "play"])
+def test_a_file_that_there_is_not_is_refused_with_the_one_that_was_meant(run, tmp_path, command):
+    there = chat(tmp_path, "Hel").rename(tmp_path / "test_answers.jsonl")
+
+    for given in ("test_answers", "test_answer.jsonl"):
+        assert f"'{tmp_path / given}' does not exist. Did you mean '{there}'?" in run(command, tmp_path / given).stderr
+    assert "does not exist." in (result := run(command, tmp_path / "other.jsonl")).stderr
+    assert "Did you mean" not in result.stderr
