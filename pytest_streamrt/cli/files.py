@@ -74,7 +74,6 @@ def _inside(folder: Path) -> str:
 
 def _near(path: Path) -> Path | None:
     """The file beside it whose name is most like it, if any is."""
-    there = {each.name: each for each in path.parent.glob("*") if each.name.endswith(_SUFFIXES)}
-    name = path.name if path.name.endswith(_SUFFIXES) else f"{path.name}{_SUFFIXES[0]}"
-    found = get_close_matches(name, there, 1)
+    there = {each.stem: each for each in path.parent.glob("*") if each.name.endswith(_SUFFIXES)}
+    found = get_close_matches(path.name.removesuffix(_SUFFIXES[0]), there, 1)  # the suffix would make all of them alike
     return there[found[0]] if found else None
