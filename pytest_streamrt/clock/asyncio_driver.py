@@ -1,34 +1,30 @@
-"""Drives an asyncio event loop by virtual time. All that the project knows of asyncio's private surface is in this file.
+"""Drives an asyncio event loop by virtual time.
 
 The loop is the one that already runs the test, whoever made it; it is changed in place and put back afterwards. The
 seam is what a loop asks of the world: the time (`loop.time`), and to sleep until something happens (`selector.select`).
 A loop only sleeps when it has nothing to run, so that is the moment to grant a turn, or else to jump.
-
-Private names used: `loop._selector`, `loop._ssock`, `loop._scheduled`, `loop._clock_resolution`, `loop._check_closed`,
-`loop._default_executor`, `ThreadPoolExecutor._max_workers`, `TimerHandle._when`, `TimerHandle._scheduled`, and the methods in `_WRITERS` of two classes of `asyncio.selector_events`.
-`tests/clock/test_private_surface.py` says so when a release moves one. What is used of anyio's is in `threads`.
+How it is changed, and what is known of its private surface, is in `asyncio_private`.
 """
 
 from __future__ import annotations
 
 import asyncio
-import heapq
-import itertools
 import math
 import threading
-from asyncio import selector_events
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from functools import wraps
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
-from pytest_streamrt.clock.current import is_clock_thread, lent
+from pytest_streamrt.clock.asyncio_private import PrivateLoop
+from pytest_streamrt.clock.current import lent
 from pytest_streamrt.clock.patching import SharedPatch
+from pytest_streamrt.clock.sleepers import Sleepers
 from pytest_streamrt.clock.sockets import Sockets, name_of
 from pytest_streamrt.clock.tasks import describe
-from pytest_streamrt.clock.threads import Threads, Work, anyio_threads, current_work
+from pytest_streamrt.clock.threads import Threads, Work, anyio_threads
 from pytest_streamrt.clock.timeline import NS, VirtualClock
 from pytest_streamrt.errors import ClockError
 
@@ -39,22 +35,6 @@ _PRUNE: Final = 1_000  # moments asked for that are kept before those that have 
 _LAST_CHANCE: Final = 0.5  # real seconds for a socket that owes nothing, when it alone could bring the test on
 
 
-class _TimerHandle(asyncio.TimerHandle):
-    """A timer that falls due after those set before it for the same instant; the stock heap is not that fair."""
-
-    __slots__ = ("order",)
-
-    if TYPE_CHECKING:
-        order: int
-        _when: float
-        _scheduled: bool
-
-    def __lt__(self, other: object) -> bool:
-        if isinstance(other, _TimerHandle):
-            return (self._when, self.order) < (other._when, other.order)
-        return super().__lt__(other)  # type: ignore[operator]
-
-
 class _AsyncioDriver:
     """The loop's view of the timeline. Its time is 0 where the clock was switched on, so floats hold it to the ns."""
 
@@ -62,25 +42,21 @@ class _AsyncioDriver:
         self.thread = threading.get_ident()
         self.threads = Threads()
         self._loop = loop
+        self._private = PrivateLoop(loop)
         self._clock = clock
         self._began = clock.ns
-        self._order = itertools.count()
-        self._asked: dict[
-            int, float
-        ] = {}  # by nanosecond: the latest moment within half of one that a timer was asked for
+        # By nanosecond: the latest moment within half of one that a timer was asked for.
+        self._asked: dict[int, float] = {}
         self._turns: deque[asyncio.Future[None]] = deque()
         self._settlers: deque[asyncio.Future[None]] = deque()
-        self._real_select: Callable[[float | None], list[Any]] = loop._selector.select
-        self.sockets = Sockets(loop._selector.get_map(), loop._ssock.fileno())
+        self._real_select: Callable[[float | None], list[Any]] = self._private.selector.select
+        self.sockets = Sockets(self._private.selector.get_map(), self._private.own_socket)
         self._busy = 0
         self._real_executor: Callable[..., Any] = loop.run_in_executor
         # The runner's own, and fixtures'. A loop that is about to be run has none of these.
         self._before = asyncio.all_tasks(loop) - {asyncio.current_task(loop)} if loop.is_running() else set()
         self._running: dict[Any, set[Work]] = {}  # by executor, None for the loop's own: what its threads do
-        self._lock = threading.Lock()  # for these two
-        self._sleepers: set[threading.Event] = set()
-        self._over = False
-        self._asleep = 0
+        self._sleepers = Sleepers(self.threads, loop.call_soon_threadsafe, self.call_later)
         self.joins_threads = False  # whether the loop waits for those of its executor to end
         self._spawned: set[asyncio.Task[Any]] = set()
 
@@ -97,7 +73,7 @@ class _AsyncioDriver:
             raise TypeError(msg)
         now = self._clock.ns - self._began
         ns = now + delay * NS
-        return self._set_timer(max(ns, now + 1) if delay > 0 else ns, callback, args, context)
+        return self._private.set_timer(max(ns, now + 1) if delay > 0 else ns, callback, args, context)
 
     def call_at(self, when: float | None, callback: Any, *args: Any, context: Any = None) -> asyncio.TimerHandle:
         if when is None:
@@ -105,21 +81,20 @@ class _AsyncioDriver:
             raise TypeError(msg)
         ns = when * NS
         if ns == math.inf:
-            return self._set_timer(ns, callback, args, context)
+            return self._private.set_timer(ns, callback, args, context)
         now, due = self._clock.ns - self._began, round(ns)
         if due <= now and when > self.time():
             due = now + 1  # less than half a nanosecond ahead is ahead
         elif when > due / NS:
             self._note_asked(due, when)
-        return self._set_timer(due, callback, args, context)
+        return self._private.set_timer(due, callback, args, context)
 
     def run_in_executor(self, executor: Any, func: Any, *args: Any) -> asyncio.Future[Any]:
         work = Work(self._running.setdefault(executor, set()))
         if executor is None or isinstance(executor, ThreadPoolExecutor):  # another process has its own time
             func = self.lend(func, work)
         future: asyncio.Future[Any] = self._real_executor(executor, func, *args)
-        pool = self._loop._default_executor if executor is None else executor
-        work.room = getattr(pool, "_max_workers", math.inf)
+        work.room = self._private.room(executor)
         self.threads.started(work)
         future.add_done_callback(lambda _: self.threads.ended(work))
         return future
@@ -142,7 +117,7 @@ class _AsyncioDriver:
             return self._wait_for_outside()
         if self._grant(self._turns) or self._grant(self._settlers):
             return []
-        next_ns = None if timeout is None else self._began + round(self._loop._scheduled[0]._when * NS)
+        next_ns = None if timeout is None else self._began + self._private.next_ns
         if clock.is_live:
             return self._flow(next_ns)
         if next_ns is None:
@@ -151,6 +126,18 @@ class _AsyncioDriver:
         if not events and (clock.failure is None or next_ns > clock.ns):
             clock.jump(next_ns)
         return events
+
+    @contextmanager
+    def in_place(self) -> Iterator[None]:
+        """For the length of the block, this is what the loop asks."""
+        with ExitStack() as restore:
+            restore.enter_context(self._private.asking(self))
+            _driving[self._loop] = self
+            restore.callback(_driving.pop, self._loop)
+            restore.enter_context(self._private.writes_noted(self.sockets))
+            restore.enter_context(anyio_threads(self._loop, self.threads, self.lend))
+            restore.callback(self.end)
+            yield
 
     # What the timeline asks of its driver.
 
@@ -161,34 +148,11 @@ class _AsyncioDriver:
         await self._queue(self._settlers)
 
     def thread_sleep(self, seconds: float) -> None:
-        woken = threading.Event()
-        outside = is_clock_thread()
-        work = current_work()
-
-        def arm() -> None:
-            if not woken.is_set():
-                self._asleep += 1
-                self.call_later(seconds, wake, self.threads.park(work, outside=outside))
-
-        def wake(unpark: Callable[[], None]) -> None:
-            unpark()
-            self._asleep -= 1
-            self._sleepers.discard(woken)
-            woken.set()
-
-        with self._lock:  # so that the loop comes to it, or to its end
-            if self._over:
-                return
-            self._sleepers.add(woken)
-            self._loop.call_soon_threadsafe(arm)
-        self._clock.wait_for_loop(woken)
+        self._sleepers.sleep(seconds, self._clock.wait_for_loop)
 
     def end(self) -> None:
         """Nobody drives the loop any more: who waits for that, in a thread or in a task, must not do so for ever."""
-        with self._lock:
-            self._over = True
-        for woken in self._sleepers:
-            woken.set()
+        self._sleepers.end()
         for queue in (self._turns, self._settlers):
             for future in queue:
                 if not future.done() and not self._loop.is_closed():
@@ -216,9 +180,8 @@ class _AsyncioDriver:
     def dump(self) -> str:
         tasks = sorted(asyncio.all_tasks(self._loop) - self._before, key=lambda task: task.get_name())
         named = ((task.get_name(), task.get_coro()) for task in tasks)
-        return "\n".join(
-            describe(name, coro) for name, coro in named if not name.startswith("<")
-        )  # ours: the user's have lines of theirs
+        # A name that begins so is of a task of ours; the user's have lines of theirs.
+        return "\n".join(describe(name, coro) for name, coro in named if not name.startswith("<"))
 
     async def _queue(self, queue: deque[asyncio.Future[None]]) -> None:
         future = self._loop.create_future()
@@ -245,7 +208,7 @@ class _AsyncioDriver:
 
     def _work_outside(self) -> bool:
         """Whether a worker thread, or what holds the clock, is at work."""
-        return self._clock.held or self.threads.busy or (self.joins_threads and not self._asleep)
+        return self._clock.held or self.threads.busy or (self.joins_threads and not self._sleepers.timed)
 
     def _outside_at_work(self) -> bool:
         """Whether something will report back that is not of this loop."""
@@ -313,22 +276,6 @@ class _AsyncioDriver:
             now = self._clock.ns - self._began
             self._asked = {due: asked for due, asked in self._asked.items() if due >= now}
 
-    def _set_timer(self, ns: float, callback: Any, args: Any, context: Any) -> asyncio.TimerHandle:
-        loop = self._loop
-        loop._check_closed()
-        if ns == math.inf:  # "for ever" is no timer: it must not keep a deadlock from being seen
-            return asyncio.TimerHandle(ns, callback, args, loop, context)
-        timer = _TimerHandle(round(ns) / NS, callback, args, loop, context)
-        timer.order = next(self._order)
-        heapq.heappush(loop._scheduled, timer)
-        timer._scheduled = True
-        return timer
-
-    def shift_timers(self, seconds: float) -> None:
-        """Move every timer that is set, so that none is farther off, or nearer, for the change of clocks."""
-        for timer in self._loop._scheduled:
-            timer._when += seconds
-
 
 @contextmanager
 def drive_asyncio(
@@ -352,34 +299,10 @@ def drive_asyncio(
             "virtual_time off"
         )
         raise ClockError(msg)
-    loop: Any = running  # what is used of it is private
+    loop: Any = running  # so that what `call_soon` gives may be ignored
     driver = _AsyncioDriver(loop, clock)
-    with ExitStack() as restore:
-        real_time: Callable[[], float] = loop.time
-        driver.shift_timers(-real_time())
-        resolution = loop._clock_resolution
-        loop._clock_resolution = 0.5 / NS  # a timer is due at its nanosecond, not at the one before
-        for owner, name in (
-            (loop, "time"),
-            (loop, "call_later"),
-            (loop, "call_at"),
-            (loop, "run_in_executor"),
-            (loop._selector, "select"),
-        ):
-            setattr(owner, name, getattr(driver, name))
-            restore.callback(delattr, owner, name)
-        _driving[loop] = driver
-        restore.callback(_driving.pop, loop)
-        restore.enter_context(_writes_noted(loop, driver.sockets))
-        restore.enter_context(anyio_threads(loop, driver.threads, driver.lend))
-        try:
-            with clock.driven_by(driver, lambda: loop.call_soon(cancel_body)):
-                yield
-        finally:
-            driver.end()
-            restore.close()
-            loop._clock_resolution = resolution
-            driver.shift_timers(real_time() - driver.time())
+    with driver.in_place(), clock.driven_by(driver, lambda: loop.call_soon(cancel_body)):
+        yield
 
 
 _driving: Final[dict[Any, _AsyncioDriver]] = {}  # by loop
@@ -403,43 +326,6 @@ def _joining(shutdown: Any) -> Any:
 
 SHUTDOWN: Final = SharedPatch(asyncio.BaseEventLoop, "shutdown_default_executor", _joining)
 """For who has loops run that will be driven: their last act is to wait for a thread, outside of the executor that it ends."""
-
-
-_writing: Final[dict[Any, Sockets]] = {}  # by loop
-
-
-@contextmanager
-def _writes_noted(loop: Any, sockets: Sockets) -> Iterator[None]:
-    """While the block runs, that account is told of what is written to the loop's sockets."""
-    _writing[loop] = sockets
-    try:
-        with ExitStack() as patches:
-            for patch in _WRITERS:
-                patches.enter_context(patch.applied())
-            yield
-    finally:
-        del _writing[loop]
-
-
-def _noting(write: Any) -> Any:
-    @wraps(write)
-    def noting(transport: Any, *args: Any, **kwargs: Any) -> Any:
-        sockets = _writing.get(transport._loop)
-        sock = transport.get_extra_info("socket") if sockets is not None else None
-        if sockets is not None and sock is not None:
-            sockets.wrote(sock.fileno())
-        return write(transport, *args, **kwargs)
-
-    return noting
-
-
-_stream: Final[Any] = selector_events._SelectorSocketTransport  # type: ignore[attr-defined]
-_datagram: Final[Any] = selector_events._SelectorDatagramTransport  # type: ignore[attr-defined]
-_WRITERS: Final = (
-    SharedPatch(_stream, "write", _noting),
-    SharedPatch(_stream, "writelines", _noting),
-    SharedPatch(_datagram, "sendto", _noting),
-)
 
 
 def _nothing() -> None:

@@ -1,7 +1,7 @@
 """Counts the threads that a loop has to wait for: its worker threads, and the one outside that calls into it.
 
 What is known of anyio's private surface is in this file: the class of its asyncio backend, through which every worker
-thread goes, whatever limiter it was given. (How trio's are counted is in `trio_driver`.) `tests/clock/test_private_surface.py` says so
+thread goes, whatever limiter it was given. (How trio's are counted is in `trio_private`.) `tests/clock/test_private_surface.py` says so
 when a release moves it.
 """
 

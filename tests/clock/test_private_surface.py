@@ -25,7 +25,7 @@ def loop():
 
 @pytest.mark.parametrize("name", ["_selector", "_scheduled", "_clock_resolution", "_check_closed", "_ssock"])
 def test_an_asyncio_loop_has(loop, name):
-    assert hasattr(loop, name), f"asyncio's loops no longer have {name}; see clock/asyncio_driver.py"
+    assert hasattr(loop, name), f"asyncio's loops no longer have {name}; see clock/asyncio_private.py"
 
 
 def test_an_asyncio_loop_asks_its_selector_to_wait(loop):
@@ -37,7 +37,7 @@ def test_an_asyncio_loop_asks_its_selector_to_wait(loop):
 def test_an_asyncio_timer_has(loop, name):
     timer = loop.call_later(1, print)
 
-    assert hasattr(timer, name), f"asyncio's timers no longer have {name}; see clock/asyncio_driver.py"
+    assert hasattr(timer, name), f"asyncio's timers no longer have {name}; see clock/asyncio_private.py"
     assert loop._scheduled == [timer]
 
 
@@ -50,7 +50,7 @@ def test_an_asyncio_timer_has(loop, name):
     ],
 )
 def test_asyncio_transports_have(owner, name):
-    assert callable(getattr(owner, name, None)), f"{owner.__name__} no longer has {name}; see clock/asyncio_driver.py"
+    assert callable(getattr(owner, name, None)), f"{owner.__name__} no longer has {name}; see clock/asyncio_private.py"
 
 
 def test_a_future_of_threads_keeps_those_who_wait_for_it():
@@ -82,14 +82,14 @@ def test_a_call_from_a_thread_of_trio_has():
     method = getattr(_threads.Run, "unprotected_afn", None)
 
     assert inspect.iscoroutinefunction(method), (
-        "trio._threads.Run no longer has unprotected_afn; see clock/trio_driver.py"
+        "trio._threads.Run no longer has unprotected_afn; see clock/trio_private.py"
     )
 
 
 @pytest.mark.parametrize("name", ["_track_active_thread", "start_thread_soon"])
 def test_trio_begins_a_worker_thread_by_way_of(name):
     assert name in _threads.to_thread_run_sync.__code__.co_names, (
-        f"trio.to_thread.run_sync no longer calls {name}; see clock/trio_driver.py"
+        f"trio.to_thread.run_sync no longer calls {name}; see clock/trio_private.py"
     )
     assert _threads.to_thread_run_sync.__globals__ is vars(_threads)
 
@@ -97,13 +97,15 @@ def test_trio_begins_a_worker_thread_by_way_of(name):
 def test_an_executor_says_how_many_threads_it_may_have(loop):
     future = loop.run_in_executor(None, print)
 
-    assert loop._default_executor._max_workers > 0, "executors no longer have _max_workers; see clock/asyncio_driver.py"
+    assert loop._default_executor._max_workers > 0, (
+        "executors no longer have _max_workers; see clock/asyncio_private.py"
+    )
     loop.run_until_complete(future)
 
 
 def test_trios_sleep_is_one_until_a_moment():
     assert "sleep_until" in trio.sleep.__code__.co_names, (
-        "trio.sleep no longer calls sleep_until; see clock/trio_driver.py"
+        "trio.sleep no longer calls sleep_until; see clock/trio_private.py"
     )
     assert trio.sleep.__globals__ is vars(_timeouts)
 
@@ -112,16 +114,16 @@ def test_trios_sleep_is_one_until_a_moment():
     "name", ["_r", "_ALLOW_DETERMINISTIC_SCHEDULING", "GLOBAL_RUN_CONTEXT", "Deadlines", "CancelReason"]
 )
 def test_trio_has(name):
-    assert hasattr(_run, name), f"trio._core._run no longer has {name}; see clock/trio_driver.py"
+    assert hasattr(_run, name), f"trio._core._run no longer has {name}; see clock/trio_private.py"
 
 
 def test_a_trio_run_has_what_the_driver_uses():
     async def look() -> None:
         runner = _run.GLOBAL_RUN_CONTEXT.runner
         for name in ("clock", "deadlines", "waiting_for_idle", "entry_queue", "io_manager"):
-            assert hasattr(runner, name), f"trio's runner no longer has {name}; see clock/trio_driver.py"
+            assert hasattr(runner, name), f"trio's runner no longer has {name}; see clock/trio_private.py"
         for name in ("_heap", "_active"):
-            assert hasattr(runner.deadlines, name), f"trio's deadlines no longer have {name}; see clock/trio_driver.py"
+            assert hasattr(runner.deadlines, name), f"trio's deadlines no longer have {name}; see clock/trio_private.py"
         with trio.CancelScope(deadline=trio.current_time() + 60) as scope:
             assert hasattr(scope, "_registered_deadline")
             assert callable(scope._cancel)
