@@ -137,16 +137,18 @@ def pytest_runtest_makereport(
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Give a failing test's report its transcript, and the requests that nothing answered. No secrets in either."""
     report = yield
+    state = state_of(item)
     if report.failed:
         from pytest_streamrt.plugin.checks import add_sections
 
         add_sections(item, report)
-    if state_of(item).cassette is not None:
+    if state.cassette is not None and call.excinfo is not None:
         from pytest_streamrt.plugin.cassettes import note_failure
+
+        note_failure(item, call.excinfo.value)
+    if state.cassette is not None or (report.failed and state.transcript_made is not None):
         from pytest_streamrt.plugin.masking import mask
 
-        if call.excinfo is not None:
-            note_failure(item, call.excinfo.value)
         mask(item, report)
     return report
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
@@ -16,11 +17,12 @@ from pytest_streamrt.transcript.likeness import Likeness, likeness_of
 from pytest_streamrt.transcript.log import Transcript
 from pytest_streamrt.transcript.marbles import draw_marbles
 
-__all__ = ["EVENTS", "event_lines", "failure_section", "snapshot_text"]
+__all__ = ["EVENTS", "event_lines", "failure_section", "message_cleaner", "snapshot_text"]
 
 EVENTS: Final = "Events:"
 """The line after which a snapshot has an event a line."""
 
+_WINDOWS: Final = re.compile(r"( differs: [\w ]+)[:;] .*")  # what `where_they_differ` shows of two texts
 _LAST: Final = 12  # events that a failing test shows beneath its marbles
 # The fields of events that are pieces of a longer text, by type.
 _PIECES: Final = {
@@ -49,6 +51,39 @@ def failure_section(transcript: Transcript, redactor: Redactor | None = None) ->
     margin = max(len(event.source) for event in last)
     lines = [f"{event.time:>12.9f}  {event.source.ljust(margin)}  {show_event(event)}" for event in last]
     return cleaner.text("\n".join([draw_marbles(events), "", f"{what}:", *lines]))
+
+
+def message_cleaner(transcript: Transcript, redactor: Redactor | None = None) -> Callable[[Sequence[str]], list[str]]:
+    """What takes secrets out of the lines in which a test says how it failed, those that `assert_no_leak` was given included.
+
+    A failed expectation shows events one by one, and pieces of texts about the place where they part: a secret may lie across
+    either.
+
+    Args:
+        transcript: the test's.
+        redactor: what takes secrets out; by default, one that knows those of the environment.
+    """
+    cleaner = masked(redactor, transcript.secrets)
+    events = transcript.events
+    pairs = (
+        (_shown(old), _shown(new)) for old, new in zip(events, _clean(events, cleaner), strict=True) if old is not new
+    )
+    across = [(old, new) for old, new in pairs if old != new]
+
+    def clean(lines: Sequence[str]) -> list[str]:
+        done = []
+        for line in lines:
+            for old, new in across:
+                line = line.replace(old, new)  # noqa: PLW2901 - the same line, with less in it
+            done.append(cleaner.text(line))
+        return done if done == list(lines) else [_WINDOWS.sub(r"\1", line) for line in done]
+
+    return clean
+
+
+def _shown(event: Event) -> str:
+    """An event as the message of a failed expectation has it."""
+    return f"{event.time:.9f}  {show_event(event)}"
 
 
 def snapshot_text(transcript: Transcript, redactor: Redactor | None = None) -> str:

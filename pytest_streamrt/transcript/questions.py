@@ -145,7 +145,7 @@ class Questions(Readable):
     def secrets(self) -> Mapping[str, bool]:
         """The literal secrets that `assert_no_leak` was given so far, each with whether it was to see through disguises.
 
-        What a failing test shows of this transcript, and its page, do without them.
+        What a failing test shows, but for its source, and its page, do without them.
         """
         return dict(self._secrets)
 

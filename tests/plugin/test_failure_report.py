@@ -131,3 +131,54 @@ def test_errors_recorded_by_a_passing_test_are_told_once_by_all_workers_and_not_
     assert recorded.str().count("].jsonl: GET") == 2
     played.no_fnmatch_line(f"*{told}*")
     wanted.no_fnmatch_line(f"*{told}*")
+
+
+SECRETIVE = """
+    import os
+    from pytest_streamrt import Transcript
+
+    KEY = "sk-" + "proj-Ab3dEf6hIj9kLm2nOp5qRs8tUv1wXy4z"
+    GIVEN = "-".join(["open", "sesame", "now"])
+
+    def said(transcript, *pieces):
+        list(transcript.record(iter(pieces), source="agent"))
+        list(transcript.record(iter(["nothing"]), source="other"))
+        return transcript.expect("agent")
+
+    def test_what_is_hidden(transcript):
+        chain = said(transcript, "It is open", "-sesame", "-now.")
+        print("printed:", GIVEN)
+        transcript.assert_no_leak(hidden=[GIVEN, "said"], visible="other")
+        chain.text(f"It is {GIVEN}, or another word").rest()
+
+    def test_what_looks_like_a_key(transcript):
+        said(transcript, "It is ", KEY[:9], KEY[9:]).text(f"It is {KEY}!").rest()
+
+    def test_what_the_environment_has(transcript):
+        said(transcript, os.environ["MY_TOKEN"]).rest()
+        assert os.environ["MY_TOKEN"] == ""
+"""
+
+
+def test_no_secret_is_in_what_a_failed_expectation_says(project, monkeypatch):
+    secret = "correct-horse-battery-staple-0815"
+    monkeypatch.setenv("MY_TOKEN", secret)
+    project.write(SECRETIVE)
+
+    result = project.run("-l", "--junit-xml=report.xml")
+
+    result.assert_outcomes(failed=3)
+    for output in (result.stdout.str(), (project.path / "report.xml").read_text()):
+        for piece in ("sesame-now", "-sesame'", "Ab3dEf6hIj9k", "Xy4z", secret):
+            assert piece not in output
+    result.stdout.fnmatch_lines(
+        [
+            '>       chain.text(f"It is {GIVEN}, or another word").rest()',
+            "E         expected: text 'It is [[]redacted[]], or another word'",
+            "E              got: text 'It is [[]redacted[]].'",
+            "E          differs: from character 22 on",
+            "E*  text.delta 'It is [[]red'",
+            "printed: [[]redacted[]]",
+        ]
+    )
+    assert "chain = said(transcript," in result.stdout.str()  # what stands in the source stays, also where it is hidden
