@@ -33,6 +33,7 @@ from pytest_streamrt.cassette.secrets import (
     KEY_PATTERNS,
     NAMES_IN_URLS,
     SHORTEST,
+    in_base64,
     is_secret_field,
     is_secret_header,
     parts_of_header,
@@ -124,6 +125,7 @@ class Redactor:
         """From now on that value is a secret, wherever it stands. One of less than 12 characters is too common to be."""
         if len(value) >= SHORTEST and PLACEHOLDER not in value and value not in self._literals:
             self._literals[value] = what
+            self._literals |= dict.fromkeys(in_base64(value), f"{what} in base64")
             plain = _plain(value)
             if len(plain) >= _SHORTEST_PLAIN:
                 self._plain[plain] = what

@@ -18,6 +18,7 @@ __all__ = [
     "NAMES_IN_URLS",
     "SHORTEST",
     "KeyPattern",
+    "in_base64",
     "is_secret_field",
     "is_secret_header",
     "is_secret_parameter",
@@ -93,6 +94,7 @@ NAMES_IN_URLS: Final = "|".join(sorted(map(re.escape, _SECRET_PARAMETERS)))
 # Of a form, only what can be nothing else: what is called a key or a code in one may well be a text.
 _SECRET_FIELD: Final = re.compile(r"secret|passw|_token$|assertion|api[-_]?key|code_verifier", re.IGNORECASE)
 _SECRET_VARIABLE: Final = re.compile(r"KEY|TOKEN|SECRET|PASSW|CREDENTIAL|AUTH", re.IGNORECASE)
+_IN_URLS: Final = str.maketrans("+/", "-_")  # base64's other alphabet
 _WORD: Final = r"(?:[a-z]{1,20}|[A-Z]{1,20}|[A-Z][a-z]{1,19})"
 _ORDINARY: Final = re.compile(rf"{_WORD}(?:[ _/.-]{_WORD})*")  # words, paths and names: no key looks like that
 _KEY_PREFIX: Final = re.compile(r"(?:sk|pk|rk|gsk|ghp|gho|hf|key|xox[a-z])[-_]")  # but for what calls itself one
@@ -183,6 +185,20 @@ def parts_of_header(name: str, value: str) -> Iterator[str]:
     if scheme.lower() == "basic":
         with contextlib.suppress(ValueError):
             yield base64.b64decode(credentials, validate=True).decode(errors="replace").partition(":")[2]
+
+
+def in_base64(value: str) -> set[str]:
+    """What is in a text wherever that value is in it in base64, in either alphabet: alone or within something longer.
+
+    It begins at the first, second or third of three bytes. What it shares a character with is left out.
+    """
+    data = value.encode("utf-8", "surrogateescape")
+    found = set()
+    for before in range(3):
+        encoded = base64.b64encode(bytes(before) + data).decode()
+        alone = encoded[-(-before * 8 // 6) : (before + len(data)) * 8 // 6]
+        found |= {alone, alone.translate(_IN_URLS)}
+    return found
 
 
 def secrets_of_environment(environment: Mapping[str, str] = os.environ) -> dict[str, str]:
