@@ -42,7 +42,7 @@ class _AsyncioDriver:
         self.thread = threading.get_ident()
         self.threads = Threads()
         self._loop = loop
-        self._private = PrivateLoop(loop)
+        self._private = PrivateLoop(loop, self.now)
         self._clock = clock
         self._began = clock.ns
         # By nanosecond: the latest moment within half of one that a timer was asked for.
@@ -63,15 +63,19 @@ class _AsyncioDriver:
     # What the loop is given instead of its own methods.
 
     def time(self) -> float:
-        ns = self._clock.ns - self._began
+        ns = self.now()
         # Whoever compares it with the moment they asked for (anyio's scopes do) must find that come when it has.
         return self._asked.get(ns, ns / NS) if self._asked else ns / NS
+
+    def now(self) -> int:
+        """Nanoseconds since the clock was switched on."""
+        return self._clock.ns - self._began
 
     def call_later(self, delay: float | None, callback: Any, *args: Any, context: Any = None) -> asyncio.TimerHandle:
         if delay is None:
             msg = "delay must not be None"
             raise TypeError(msg)
-        now = self._clock.ns - self._began
+        now = self.now()
         ns = now + delay * NS
         return self._private.set_timer(max(ns, now + 1) if delay > 0 else ns, callback, args, context)
 
@@ -82,7 +86,7 @@ class _AsyncioDriver:
         ns = when * NS
         if ns == math.inf:
             return self._private.set_timer(ns, callback, args, context)
-        now, due = self._clock.ns - self._began, round(ns)
+        now, due = self.now(), round(ns)
         if due <= now and when > self.time():
             due = now + 1  # less than half a nanosecond ahead is ahead
         elif when > due / NS:
@@ -273,7 +277,7 @@ class _AsyncioDriver:
         """A timer was asked for a little after that nanosecond, in which it will fall due."""
         self._asked[ns] = max(when, self._asked.get(ns, when))
         if len(self._asked) > _PRUNE:
-            now = self._clock.ns - self._began
+            now = self.now()
             self._asked = {due: asked for due, asked in self._asked.items() if due >= now}
 
 

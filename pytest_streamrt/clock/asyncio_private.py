@@ -1,9 +1,12 @@
-"""What the clock uses of asyncio's private surface: a loop's timers, its selector, and what is written to its sockets.
+"""What the clock uses of asyncio's private surface: a loop's timers and sleeps, its selector, the writes to its sockets.
 
-Private names used: `loop._selector`, `loop._ssock`, `loop._scheduled`, `loop._clock_resolution`, `loop._check_closed`,
-`loop._default_executor`, `ThreadPoolExecutor._max_workers`, `TimerHandle._when`, `TimerHandle._scheduled`, and the methods in
-`_WRITERS` of two classes of `asyncio.selector_events`. `tests/clock/test_private_surface.py` says so when a release moves one.
-What is used of anyio's is in `threads`.
+`asyncio.sleep` (and anyio's, which calls it) does on virtual time with one round of the loop where the stock one takes two, and
+without what a timer keeps to call any function: the stock one is two thirds of what a sleep takes. What runs when is the same.
+
+Private names used: `loop._selector`, `loop._ssock`, `loop._scheduled`, `loop._ready`, `loop._clock_resolution`,
+`loop._check_closed`, `loop._default_executor`, `ThreadPoolExecutor._max_workers`, the attributes and `_run` of
+`asyncio.TimerHandle`, and the methods in `_WRITERS` of two classes of `asyncio.selector_events`; of anyio's, `sleep` in
+`anyio._backends._asyncio` (the rest is in `threads`). `tests/clock/test_private_surface.py` says so when a release moves one.
 """
 
 from __future__ import annotations
@@ -13,10 +16,13 @@ import heapq
 import itertools
 import math
 from asyncio import selector_events
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from contextvars import Context
 from functools import wraps
 from typing import TYPE_CHECKING, Any, Final
+
+from anyio._backends import _asyncio as anyio_backend
 
 from pytest_streamrt.clock.patching import SharedPatch
 from pytest_streamrt.clock.sockets import Sockets
@@ -40,16 +46,84 @@ class _TimerHandle(asyncio.TimerHandle):
             return (self._when, self.order) < (other._when, other.order)
         return super().__lt__(other)  # type: ignore[operator]
 
+    def __gt__(self, other: object) -> bool:  # what Python asks first where the other is of a subclass
+        if isinstance(other, _TimerHandle):
+            return (self._when, self.order) > (other._when, other.order)
+        return super().__gt__(other)  # type: ignore[operator]
+
+
+class _Sleep(asyncio.Future[None]):
+    """What a task in `asyncio.sleep` waits for. It keeps the task's callback to itself, to call it without another round."""
+
+    __slots__ = ("_context", "_wake")
+
+    if TYPE_CHECKING:
+        _wake: Callable[[_Sleep], object]
+        _context: Context
+
+    def add_done_callback(self, callback: Any, /, *, context: Any = None) -> None:  # called once, by the task
+        self._wake = callback
+        self._context = context
+
+    def cancel(self, msg: Any = None) -> bool:
+        if self.done():
+            return False
+        self._by_the_loop()
+        return super().cancel(msg)
+
+    def end(self, *, at_once: bool) -> None:
+        """The time has come: let the task go on at once, or as a future does, in the next round."""
+        if at_once:
+            self.set_result(None)
+            self._context.run(self._wake, self)
+        else:
+            self._by_the_loop()
+            self.set_result(None)
+
+    def _by_the_loop(self) -> None:
+        super().add_done_callback(self._wake, context=self._context)
+        del self._wake  # a cancelled task would keep itself alive by way of its traceback
+
+
+class _SleepTimer(_TimerHandle):
+    """The timer of a sleep: no more than the loop looks at."""
+
+    __slots__ = ("_sleep",)
+
+    if TYPE_CHECKING:
+        _loop: Any
+        _cancelled: bool
+        _callback: Any
+        _args: Any
+        _repr: Any
+        _source_traceback: Any
+
+    def __init__(self, loop: Any, when: float, order: int, sleep: _Sleep) -> None:
+        self._loop = loop
+        self._when = when
+        self.order = order
+        self._sleep = sleep
+        self._scheduled = True
+        self._cancelled = False
+        self._callback = self._args = self._repr = self._source_traceback = None
+
+    def _run(self) -> None:
+        if not self._sleep.done():  # else it was cancelled in this round
+            # Where something else is to run in this round, it comes before what a future's callbacks do.
+            self._sleep.end(at_once=not self._loop._ready)
+
 
 class PrivateLoop:
     """An asyncio loop, by what of it is not public.
 
     Args:
         loop: one with a selector.
+        now: gives its time in nanoseconds.
     """
 
-    def __init__(self, loop: Any) -> None:
+    def __init__(self, loop: Any, now: Callable[[], int]) -> None:
         self._loop = loop
+        self._now = now
         self._order = itertools.count()
         self.selector: Any = loop._selector
         self.own_socket: int = loop._ssock.fileno()
@@ -73,6 +147,13 @@ class PrivateLoop:
         timer._scheduled = True
         return timer
 
+    def end_later(self, sleep: _Sleep, seconds: float) -> asyncio.TimerHandle:
+        """Have that sleep end after so much of the loop's time; more than 0, and not infinity."""
+        now = self._now()
+        timer = _SleepTimer(self._loop, round(max(now + seconds * NS, now + 1)) / NS, next(self._order), sleep)
+        heapq.heappush(self._loop._scheduled, timer)
+        return timer
+
     def room(self, executor: Any) -> float:
         """How much may run at once in that executor, or in the loop's own for None."""
         pool = self._loop._default_executor if executor is None else executor
@@ -89,8 +170,9 @@ class PrivateLoop:
         resolution = loop._clock_resolution
         self._shift_timers(-real_time())
         loop._clock_resolution = 0.5 / NS  # a timer is due at its nanosecond, not at the one before
+        _asking[loop] = self
         try:
-            with ExitStack() as restore:
+            with _SLEEP.applied(), _SLEEP_OF_ANYIO.applied(), ExitStack() as restore:
                 for owner, name in (
                     (loop, "time"),
                     (loop, "call_later"),
@@ -102,6 +184,7 @@ class PrivateLoop:
                     restore.callback(delattr, owner, name)
                 yield
         finally:
+            del _asking[loop]
             loop._clock_resolution = resolution
             self._shift_timers(real_time() - driver.time())
 
@@ -120,6 +203,35 @@ class PrivateLoop:
                 yield
         finally:
             del _writing[self._loop]
+
+
+_asking: Final[dict[Any, PrivateLoop]] = {}  # by loop
+_stock_sleep: Final = asyncio.sleep
+
+
+@wraps(asyncio.sleep)
+async def _sleep(delay: float, result: Any = None) -> Any:
+    loop = asyncio.get_running_loop()
+    private = _asking.get(loop)
+    if private is None or not 0 < delay < math.inf:
+        return await _stock_sleep(delay, result)
+    sleep = _Sleep(loop=loop)
+    timer = private.end_later(sleep, delay)
+    try:
+        await sleep
+    except BaseException:
+        timer.cancel()
+        raise
+    return result
+
+
+def _unless_replaced(found: Any) -> Any:
+    """A test may have put a stand-in of its own there, before the clock was switched on."""
+    return _sleep if found is _stock_sleep else found
+
+
+_SLEEP: Final = SharedPatch(asyncio, "sleep", _unless_replaced)
+_SLEEP_OF_ANYIO: Final = SharedPatch(anyio_backend, "sleep", _unless_replaced)
 
 
 _writing: Final[dict[Any, Sockets]] = {}  # by loop

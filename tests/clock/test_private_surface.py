@@ -10,6 +10,7 @@ from asyncio import selector_events
 
 import pytest
 import trio
+from anyio._backends import _asyncio as anyio_backend
 from anyio._backends._asyncio import AsyncIOBackend
 from anyio.from_thread import BlockingPortal
 from trio import _threads, _timeouts
@@ -23,7 +24,7 @@ def loop():
     loop.close()
 
 
-@pytest.mark.parametrize("name", ["_selector", "_scheduled", "_clock_resolution", "_check_closed", "_ssock"])
+@pytest.mark.parametrize("name", ["_selector", "_scheduled", "_ready", "_clock_resolution", "_check_closed", "_ssock"])
 def test_an_asyncio_loop_has(loop, name):
     assert hasattr(loop, name), f"asyncio's loops no longer have {name}; see clock/asyncio_private.py"
 
@@ -33,7 +34,10 @@ def test_an_asyncio_loop_asks_its_selector_to_wait(loop):
     assert isinstance(loop._scheduled, list)
 
 
-@pytest.mark.parametrize("name", ["_when", "_scheduled"])
+@pytest.mark.parametrize(
+    "name",
+    ["_when", "_scheduled", "_loop", "_cancelled", "_callback", "_args", "_repr", "_source_traceback", "_run"],
+)
 def test_an_asyncio_timer_has(loop, name):
     timer = loop.call_later(1, print)
 
@@ -51,6 +55,13 @@ def test_an_asyncio_timer_has(loop, name):
 )
 def test_asyncio_transports_have(owner, name):
     assert callable(getattr(owner, name, None)), f"{owner.__name__} no longer has {name}; see clock/asyncio_private.py"
+
+
+def test_anyio_sleeps_by_way_of_asyncio():
+    assert "sleep" in AsyncIOBackend.sleep.__func__.__code__.co_names, (
+        "anyio's asyncio backend no longer calls asyncio.sleep; see clock/asyncio_private.py"
+    )
+    assert anyio_backend.sleep is asyncio.sleep
 
 
 def test_a_future_of_threads_keeps_those_who_wait_for_it():
