@@ -22,6 +22,7 @@ from pytest_streamrt.cassette.redact import Redactor
 from pytest_streamrt.cassette.secrets import is_secret_header
 from pytest_streamrt.cassette.unpack import encodings_of, unpack
 from pytest_streamrt.cassette.views import Span
+from pytest_streamrt.errors import CassetteError
 from pytest_streamrt.wording import counted
 
 __all__ = ["PERSONAL", "Cleaned", "Leak", "is_cassette", "lint"]
@@ -78,12 +79,16 @@ def lint(path: Path, redactor: Redactor) -> Cleaned:
     """Look for secrets in a file: a cassette, or any text.
 
     Raises:
-        CassetteError: it is a damaged cassette, or one whose bodies nobody here can unpack.
+        CassetteError: it is a damaged cassette, or one whose bodies nobody here can unpack; or no text.
         OSError: it cannot be read.
     """
     data = path.read_bytes()
     if is_cassette(data):
         return _cassette(data, load_cassette(path), redactor)
+    if b"\0" in data or data.startswith(b"\x1f\x8b"):
+        raise CassetteError(
+            f"{path} is no text in UTF-8, so nobody can look for secrets in it. If it is packed, unpack it first"
+        )
     return _text(data.decode("utf-8", "surrogateescape"), redactor)
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Final
 
 import click
+
+from pytest_streamrt.cassette.near import like
 
 __all__ = ["Found", "OneFile", "find"]
 
@@ -57,7 +58,7 @@ class OneFile(click.Path):
         path = Path(value)
         if path.is_dir():
             self.fail(f"'{path}' is a folder, and this takes one file. {_inside(path)}.", param, ctx)
-        if not path.exists() and (near := _near(path)) is not None:
+        if not path.exists() and (near := like(path)) is not None:
             self.fail(f"'{path}' does not exist. Did you mean '{near}'?", param, ctx)
         return super().convert(value, param, ctx)
 
@@ -70,10 +71,3 @@ def _inside(folder: Path) -> str:
     more = [f"{len(files) - _NAMED:,} more"] if len(files) > _NAMED else []
     *most, last = [*named, *more]
     return f"In it {'is' if len(files) == 1 else 'are'} {' and '.join([', '.join(most), last] if most else [last])}"
-
-
-def _near(path: Path) -> Path | None:
-    """The file beside it whose name is most like it, if any is."""
-    there = {each.stem: each for each in path.parent.glob("*") if each.name.endswith(_SUFFIXES)}
-    found = get_close_matches(path.name.removesuffix(_SUFFIXES[0]), there, 1)  # the suffix would make all of them alike
-    return there[found[0]] if found else None

@@ -12,6 +12,7 @@ import click
 
 from pytest_streamrt.cassette.interaction import Interaction
 from pytest_streamrt.cassette.loading import load_cassette
+from pytest_streamrt.cassette.near import is_vcrs
 from pytest_streamrt.cassette.retold import retold
 from pytest_streamrt.events import Event
 from pytest_streamrt.events.codec import event_adapter
@@ -75,6 +76,10 @@ def read(path: Path) -> Recorded:
         data = path.read_bytes().removeprefix(b"\xef\xbb\xbf")
     except OSError as error:
         raise click.ClickException(f"{path} cannot be read: {error.strerror or error}") from None
+    if is_vcrs(path):
+        raise click.ClickException(
+            f"{path} has the name of a cassette of vcr. Make one of ours of it: streamrt convert {path}"
+        )
     first = data.lstrip()[:200].split(b"\n", 1)[0]
     if b'"cassette"' in first or not first:
         interactions = load_cassette(path)

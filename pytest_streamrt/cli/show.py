@@ -69,7 +69,10 @@ def command(
     if output is None:
         click.echo(text, nl=not text.endswith("\n"))
     else:
-        output.write_text(click.unstyle(text), encoding="utf-8")
+        try:
+            output.write_text(click.unstyle(text), encoding="utf-8")
+        except OSError as error:
+            raise click.ClickException(f"{output} cannot be written: {error.strerror or error}") from None
 
 
 def _table(events: Sequence[Event], clean: Callable[[str], str]) -> Iterator[str]:

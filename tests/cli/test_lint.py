@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import stat
@@ -146,3 +147,14 @@ def test_wrong_use(tmp_path):
         )
     (tmp_path / "a.jsonl").write_text("")
     assert run("lint", "--filter-json-path", "a..b", tmp_path).exit_code == 2
+
+
+@pytest.mark.parametrize("packed", [gzip.compress(KEY.encode()), KEY.encode("utf-16")], ids=["gzip", "UTF-16"])
+def test_what_nobody_can_look_through_is_not_said_to_have_nothing(packed, tmp_path):
+    (tmp_path / "test_a.jsonl").write_bytes(packed)
+
+    for command in ("lint", "scrub"):
+        result = run(command, tmp_path)
+
+        assert result.exit_code == 1
+        assert "test_a.jsonl is no text in UTF-8, so nobody can look for secrets in it" in result.stderr

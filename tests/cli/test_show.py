@@ -167,3 +167,30 @@ def test_a_file_that_there_is_not_is_refused_with_the_one_that_was_meant(run, tm
         assert f"'{tmp_path / given}' does not exist. Did you mean '{there}'?" in run(command, tmp_path / given).stderr
     assert "does not exist." in (result := run(command, tmp_path / "other.jsonl")).stderr
     assert "Did you mean" not in result.stderr
+
+
+@pytest.mark.parametrize("command", ["show", "play"])
+def test_a_cassette_of_vcr_is_refused_with_the_command_that_converts_it(run, tmp_path, command):
+    (path := tmp_path / "test_it.yaml").write_text("interactions: []\nversion: 1\n")
+
+    result = run(command, path)
+
+    assert result.exit_code == 1
+    assert f"{path} has the name of a cassette of vcr. Make one of ours of it: streamrt convert {path}" in result.stderr
+
+
+def test_an_output_that_cannot_be_written_is_an_error_and_no_traceback(run, tmp_path):
+    path = tmp_path / "there_is_no_such_folder" / "page.html"
+
+    result = run("show", chat(tmp_path, "Hel"), "-o", path)
+
+    assert result.exit_code == 1
+    assert f"Error: {path} cannot be written: No such file or directory" in result.stderr
+
+
+@pytest.mark.parametrize(("given", "hint"), [("shwo", " Did you mean 'show'?"), ("record", "")])
+def test_a_command_that_there_is_not_is_refused_with_those_that_there_are(run, given, hint):
+    result = run(given)
+
+    assert result.exit_code == 2
+    assert f"there is no command {given!r}.{hint} There are: demo, show, play, diff, lint, " in result.stderr
