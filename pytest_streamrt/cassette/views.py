@@ -166,9 +166,8 @@ def as_lines(text: str) -> str:
 
 def folded_texts(text: str) -> Iterator[tuple[object, str]]:
     """What the deltas of a stream say when they are joined, each text with the name of its fold. See `folds`."""
-    lines = text.split("\n")
-    events = [line for line in lines if line.startswith(_JSON)]
-    once = _said_once(text, events).text
+    said = _SaidOnce(text)
+    once = said.text
     by_name: dict[str, list[str]] = {}
     parts = _STRINGS.split(once)
     for name, value, alone in zip(parts[1::_GROUPS], parts[2::_GROUPS], parts[4::_GROUPS], strict=True):
@@ -183,8 +182,8 @@ def folded_texts(text: str) -> Iterator[tuple[object, str]]:
         # What is the same in each of many events, such as their id, is no delta.
         same = len(values) >= _MANY and all(map(values[0].__eq__, values))
         yield name, values[0] if same else "".join(values)
-    if len(events) + lines.count("") < len(lines):
-        other = [line for line in lines if line and not line.startswith(_JSON)]
+    if len(said.events) + said.lines.count("") < len(said.lines):
+        other = [line for line in said.lines if line and not line.startswith(_JSON)]
         yield _NO_JSON, "\n".join([*other, ""])
         if "data:" in text:
             yield _PLAIN_DATA, "".join(_PLAIN_DATA.findall(text))
@@ -211,7 +210,7 @@ def folds(text: str, name: object) -> Folded | Numbers:
     no JSON. Where several answers or items come interleaved, the strings of each number are a text as well.
     """
     if isinstance(name, str):
-        once = _said_once(text, [line for line in text.split("\n") if line.startswith(_JSON)])
+        once = _SaidOnce(text).folded()
         strings = (match.span(match.lastindex or 0) for match in _STRINGS.finditer(once.text) if _name(match) == name)
         return Folded(text, [part for span in strings for part in once.where(*span)])
     if isinstance(name, int):
@@ -229,28 +228,53 @@ def folds(text: str, name: object) -> Folded | Numbers:
     return Folded(text, _by_number(text)[name])
 
 
-def _said_once(text: str, events: Sequence[str]) -> Folded:
-    """The text without what all its lines of JSON begin with, but for the first: what is the same in every event is no delta."""
-    same = _beginning(events)
-    spans = []
-    start = 0
-    if same:
-        end = text.find(same) + len(same)
-        while (following := text.find(same, end)) >= 0:
-            spans.append((start, following))
-            start = end = following + len(same)
-    return Folded(text, [*spans, (start, len(text))])
+class _SaidOnce:
+    """A text without what all its lines of JSON begin with, but for the first: what is the same in every event is no delta.
+
+    Attributes:
+        lines: the lines of the whole text.
+        events: those that are JSON.
+        text: what is left.
+    """
+
+    def __init__(self, whole: str) -> None:
+        self._whole = whole
+        self.lines = whole.split("\n")
+        self.events = [line for line in self.lines if line and line.startswith(_JSON)]  # every other line is empty
+        self._same = _beginning(self.events)
+        self.text = self._shortened() if self._same else whole
+
+    def _shortened(self) -> str:
+        same, after = self._same, len(self._same)
+        lines = [line[after:] if line and line.startswith(same) else line for line in self.lines]
+        lines[self._first()] = self.events[0]
+        return "\n".join(lines)
+
+    def folded(self) -> Folded:
+        """The same, with the way back."""
+        if not self._same:
+            return Folded(self._whole, [(0, len(self._whole))])
+        spans = list(_lines(self._whole))
+        first = self._first()
+        for n, (start, end) in enumerate(spans):
+            if n != first and self._whole.startswith(self._same, start):
+                spans[n] = start + len(self._same), end
+        return Folded(self._whole, spans)
+
+    def _first(self) -> int:
+        return self.lines.index(self.events[0])
 
 
 def _beginning(events: Sequence[str]) -> str:
-    """What all lines of JSON begin with, up to the end of a string; "" where that is nothing, or where they are but a few."""
+    """What all lines of JSON begin with, up to a string; "" where that is nothing, or where they are but a few."""
     if len(events) < _MANY:
         return ""
     first, last = min(events), max(events)  # what these two share, all share
     same = alike(first, last)
-    # The line's end keeps a string that was cut short, which others go on with, from being one.
-    ends = (match.end() for match in _STRINGS.finditer(f"{first}\n") if match[2])
-    return first[: max((end for end in ends if end <= same), default=0)]
+    # The string has begun in all of them, so that none takes what is before it for something else. The line's end keeps one that
+    # was cut short, which others go on with, from being one.
+    starts = (match.start() for match in _STRINGS.finditer(f"{first}\n"))
+    return first[: max((start for start in starts if start < same), default=0)]
 
 
 def _name(match: re.Match[str]) -> str | None:
