@@ -269,7 +269,11 @@ def test_a_form_that_asks_for_a_token(field, path):
 
 
 @given(
-    constant=st.dictionaries(st.sampled_from(["id", "type", "a"]), st.sampled_from(["x", "", "{", '\\"{', "data: {"])),
+    constant=st.dictionaries(
+        st.sampled_from(["id", "type", "a", "index"]),
+        st.sampled_from(["x", "", "{", '\\"{', "data: {", 0, None, [], ["x"], {"t": 0}]),
+    ),
+    last=st.dictionaries(st.sampled_from(["finish", "z"]), st.sampled_from(["x", "", None, 1, ["x"], {}])),
     head=st.sampled_from(["data: ", "data:", ""]),
     end=st.sampled_from(["\n", "\r\n"]),
     between=st.lists(
@@ -281,12 +285,15 @@ def test_a_form_that_asks_for_a_token(field, path):
     many=st.sampled_from([1, 64]),
 )
 @examples(200)
-def test_whatever_all_events_begin_with(constant, head, end, between, nested, pieces, window, many):
+def test_whatever_all_events_begin_and_end_with(constant, last, head, end, between, nested, pieces, window, many):
     secret = 'ab"ca{b-12\\3é4ab'
     lines = []
     for number, piece in enumerate([*["<"] * many, *cut_text(f"{secret}>", pieces)]):
         value = {"plain": {"t": piece}, "object": {"d": {"t": piece}}, "array": {"d": [{"t": piece}]}}[nested]
-        lines += [head + json.dumps({**constant, **value}, separators=(",", ":")), *between[number : number + 1]]
+        lines += [
+            head + json.dumps({**constant, **value, **last}, separators=(",", ":")),
+            *between[number : number + 1],
+        ]
     whole = end.join([*lines, ""]).encode()
     chunks = [whole[at : at + window] for at in range(0, len(whole), window)]
 
