@@ -1,4 +1,4 @@
-"""Reads a cassette's file, some thousand lines at a time, and says where it is damaged."""
+"""Reads a cassette's file, some hundred lines at a time, and says where it is damaged."""
 
 from __future__ import annotations
 
@@ -19,8 +19,7 @@ from pytest_streamrt.transcript.exchange import How
 __all__ = ["load_cassette"]
 
 _BOM: Final = b"\xef\xbb\xbf"  # which editors put in front
-_BLANK: Final = _BOM + b" \t\r\n"
-_BLOCK: Final = 1 << 16  # bytes that are read at once: more would not stay in the cache
+_BLOCK: Final = 1 << 17  # bytes that are read at once: more would not stay in the cache
 _FOR_EVER: Final = 1e12  # seconds that no recording takes
 _SHOWN: Final = 60  # characters of a damaged line that are quoted
 
@@ -32,7 +31,7 @@ def load_cassette(path: Path) -> list[Interaction]:
         CassetteError: there is none, or it is damaged; it names the file and the line.
     """
     try:
-        file = path.open("rb")
+        file = path.open("rb", buffering=_BLOCK)
     except FileNotFoundError:
         msg = f"there is no cassette at {path}. Record one: pytest --streamrt-record=once"
         raise CassetteError(msg) from None
@@ -48,50 +47,39 @@ def load_cassette(path: Path) -> list[Interaction]:
 
 
 def _read_blocks(path: Path, file: IO[bytes], interactions: dict[int, Interaction]) -> int:
-    """Read all lines, some thousands at a time; gives the number of the last."""
+    """Read all lines, some at a time; gives the number of the last."""
     number = 0
     open_: dict[int, Chunks] = {}
-    while block := _read(path, file):
-        number = _read_block(path, block, number, interactions, open_)
+    while lines := _read(path, file):
+        number = _read_block(path, lines, number, interactions, open_)
     if not number:
         raise _damaged(path, 1, "the file is empty")
     return number
 
 
-def _read(path: Path, file: IO[bytes]) -> bytes:
+def _read(path: Path, file: IO[bytes]) -> list[bytes]:
     try:
-        return file.read(_BLOCK) + file.readline()
+        return file.readlines(_BLOCK)
     except OSError as error:
         raise _unreadable(path, error) from None
 
 
 def _read_block(
-    path: Path, block: bytes, before: int, interactions: dict[int, Interaction], open_: dict[int, Chunks]
+    path: Path, lines: list[bytes], before: int, interactions: dict[int, Interaction], open_: dict[int, Chunks]
 ) -> int:
     """Read these lines, which so many came before; gives the number of the last that says anything."""
     number = before
-    cut_short = not block.endswith(b"\n") and block.rpartition(b"\n")[2].strip(_BLANK) != b""
     if not before:
-        block = block.removeprefix(_BOM)
-        if not block.strip():
-            return 0
-        head, _, block = block.partition(b"\n")
-        if not (cut_short and not block):
-            _check_header(path, head)
-            number = 1
-        else:
-            block = head
-    block = block.rstrip()  # editors add a line at the end
-    lines: list[bytes] | None = None
-    parsed = _parsed(block)
+        lines[0] = lines[0].removeprefix(_BOM)
+    while lines and not lines[-1].strip():  # editors add a line at the end
+        lines.pop()
+    cut_short = lines.pop() if lines and not lines[-1].endswith(b"\n") else None
+    if not before and lines:
+        _check_header(path, lines.pop(0))
+        number = 1
+    parsed = _parsed(lines)
     if parsed is None:  # not all of it is JSON: each line is looked at by itself
-        lines = block.split(b"\n")
-        if cut_short:
-            last = lines.pop()
         parsed = [{}] * len(lines)
-    elif cut_short:  # a line that is whole but for its end
-        last = block.rpartition(b"\n")[2]
-        parsed = parsed[:-1]
     place, looks_plain = 0, True
     while place < len(parsed):
         if looks_plain and (taken := _take_all(parsed, place, open_)):
@@ -110,12 +98,10 @@ def _read_block(
                 continue
         except (KeyError, TypeError, AttributeError, ArithmeticError, ValueError):
             pass  # it is another line, or none
-        if lines is None:
-            lines = block.split(b"\n")
-        _read_one(path, number, lines[number - 1 - (before or 1)], interactions, open_)
+        _read_one(path, number, lines[place - 1], interactions, open_)
         looks_plain = True  # from here on: an exchange begins, or ends, with such a line
-    if cut_short:
-        raise _damaged(path, number + 1, f"the file is cut short inside its last line: {_quote(last)}")
+    if cut_short is not None:
+        raise _damaged(path, number + 1, f"the file is cut short inside its last line: {_quote(cut_short)}")
     return number
 
 
@@ -139,17 +125,15 @@ def _take_all(parsed: Sequence[Any], place: int, open_: Mapping[int, Chunks]) ->
     return len(chunks)
 
 
-def _parsed(block: bytes) -> list[Any] | None:
+def _parsed(lines: Sequence[bytes]) -> list[Any] | None:
     """All these lines as JSON, at once; None where one of them is none, or there is more in a line than one value."""
-    if not block:
-        return []
     try:
         parsed: list[Any] = from_json(
-            b"".join((b"[", block.replace(b"\n", b","), b"]")), allow_inf_nan=False, cache_strings="keys"
+            b"".join((b"[", b",".join(lines), b"]")), allow_inf_nan=False, cache_strings="keys"
         )
     except ValueError:
         return None
-    return parsed if len(parsed) == block.count(b"\n") + 1 else None
+    return parsed if len(parsed) == len(lines) else None
 
 
 @contextlib.contextmanager

@@ -39,7 +39,7 @@ class Recording:
 
     def chunk(self, data: bytes) -> None:
         """A chunk has arrived. See `tee.Tape`."""
-        self._chunks.add(self._now(), data)
+        self._chunks.add((real_ns() - self._began) // 1_000, data)
         self._exchange.chunk(data)
 
     def ended(self, how: How, error: Exception | None = None) -> None:

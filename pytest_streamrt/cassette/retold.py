@@ -24,8 +24,9 @@ class _Retold(Transcript):
     def _elapsed_ns(self) -> int:
         return self.at_ns
 
-    def _append(self, happening: object, origin: object) -> None:
-        self._entries.append((self.at_ns, origin, happening))
+    def note(self, exchange: Exchange, happening: object) -> None:
+        """Write it down at the time that was told."""
+        self._entries.append((self.at_ns, exchange, happening))
 
 
 def retold(interactions: Iterable[Interaction]) -> Transcript:

@@ -88,7 +88,7 @@ def _kinds(library: ModuleType) -> tuple[Any, Any]:
     class AsyncTee(library.AsyncByteStream):  # type: ignore[name-defined,misc]
         def __init__(self, stream: Any, tape: Tape) -> None:
             self._stream = stream
-            self._chunks = aiter(stream)
+            self._next = aiter(stream).__anext__
             self._tape = tape
 
         def __aiter__(self) -> AsyncIterator[bytes]:
@@ -96,8 +96,12 @@ def _kinds(library: ModuleType) -> tuple[Any, Any]:
 
         async def __anext__(self) -> bytes:
             try:
-                with live():
-                    chunk: bytes = await anext(self._chunks)
+                clock = active_clock()
+                if clock is None:  # as `live` does, and quicker: there may be very many chunks
+                    chunk: bytes = await self._next()
+                else:
+                    with clock.live():
+                        chunk = await self._next()
             except StopAsyncIteration:
                 self._tape.ended("complete")
                 raise

@@ -87,7 +87,13 @@ class Transcript(Questions):
 
     def note(self, exchange: Exchange, happening: object) -> None:
         """Write down something that happened on an exchange. For `Exchange` alone."""
-        self._append(happening, exchange)
+        clock = active_clock()
+        if clock is None and self._clock is None:  # on real time, where there may be very many
+            self._entries.append((real_ns() - self._began, exchange, happening))
+            return
+        if clock is not None:
+            clock.progress()
+        self._entries.append((self._elapsed_ns(), exchange, happening))
 
     def begin_exchange(
         self, method: str, url: str, body: bytes = b"", *, inference: str | None = None, instant: bool = False
@@ -224,15 +230,6 @@ class Transcript(Questions):
             if isinstance(happening, InferenceStarted) and happening.inference == inference:
                 return origin
         return None
-
-    def _append(self, happening: object, origin: object) -> None:
-        clock = active_clock()
-        if clock is None and self._clock is None:  # on real time, where there may be very many
-            self._entries.append((real_ns() - self._began, origin, happening))
-            return
-        if clock is not None:
-            clock.progress()
-        self._entries.append((self._elapsed_ns(), origin, happening))
 
     def _elapsed_ns(self) -> int:
         clock = active_clock()
