@@ -171,7 +171,7 @@ class _LineError(Exception):
 
 def _parse(line: bytes) -> dict[str, Any]:
     try:
-        parsed = from_json(line)
+        parsed = from_json(line.removesuffix(b"\n"))
     except ValueError as error:
         msg = f"this is not JSON: {_quote(line)} ({error})"
         raise _LineError(msg) from None
