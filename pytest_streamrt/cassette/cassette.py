@@ -23,6 +23,7 @@ from pytest_streamrt.cassette.format import (
 from pytest_streamrt.cassette.keeping import Failure, altered, asked_of, later, only_errors, why_not
 from pytest_streamrt.cassette.loading import load_cassette
 from pytest_streamrt.cassette.matching import Asked, show
+from pytest_streamrt.cassette.near import of_vcr
 from pytest_streamrt.cassette.playback import Playback
 from pytest_streamrt.cassette.recording import Recording, lines_of
 from pytest_streamrt.cassette.tee import how_it_ended, live, live_blocking, tee
@@ -55,7 +56,8 @@ def check_playing(timing: Timing, cut: Cut) -> None:
     Raises:
         CassetteError: `timing` or `rechunk` is none of their values; it says which those are.
     """
-    if timing not in ("auto", "instant", "recorded") and not (isinstance(timing, int | float) and timing > 0):
+    is_factor = isinstance(timing, int | float) and not isinstance(timing, bool) and timing > 0
+    if not is_factor and timing not in ("auto", "instant", "recorded"):
         raise CassetteError(f'timing is "auto", "instant", "recorded" or a factor above 0, not {timing!r}')
     try:
         wire.rechunk(b"", cut)
@@ -328,6 +330,8 @@ class Cassette:
             msg = (
                 f"there is no recording {where}: the cassette does not exist. Record it: pytest --streamrt-record=once"
             )
+            if (old := of_vcr(self.path)) is not None:
+                msg += f"\n{old.name}, beside it, has the name of a cassette of vcr. To go on with that: streamrt convert {old}"
         elif not self._known:
             msg = f"there is no recording {where}: the cassette is empty. Record it: pytest --streamrt-record=rewrite"
         else:

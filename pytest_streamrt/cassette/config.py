@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from fnmatch import fnmatch
 from typing import Any, Final, Literal, get_args
 from urllib.parse import urlsplit
@@ -106,14 +107,22 @@ def config_from(given: Mapping[str, Any], where: str = "use_cassette") -> Casset
     """
     unknown = [name for name in given if name not in _READERS]
     if unknown:
-        raise CassetteError(f"{where} does not take {', '.join(map(repr, unknown))}; it takes {', '.join(_READERS)}")
+        instead = [advice for name in unknown if (advice := _instead_of(name))]
+        msg = f"{where} does not take {', '.join(map(repr, unknown))}; it takes {', '.join(_READERS)}"
+        raise CassetteError(". ".join([msg, *instead]))
     read = {}
     for name, value in given.items():
         try:
             read[name] = _READERS[name](value)
-        except (ValueError, TypeError, re.error) as error:
+        except (ValueError, TypeError) as error:
             raise CassetteError(f"{where}: {name} is {error}") from None
     return CassetteConfig(**read)
+
+
+def _instead_of(name: str) -> str:
+    """What to write for a name that there is not, or ""."""
+    near = get_close_matches(name, _READERS, 1, 0.8)
+    return f"Did you mean {near[0]!r}?" if near else _OF_VCR.get(name, "")
 
 
 def _list(value: Any, what: str) -> list[Any]:
@@ -146,13 +155,20 @@ def _strings(value: Any) -> tuple[str, ...]:
 
 
 def _paths(value: Any) -> tuple[JsonPath, ...]:
-    return tuple(JsonPath(path) for path in _strings(value))
+    paths = _strings(value)
+    try:
+        return tuple(map(JsonPath, paths))
+    except ValueError as error:
+        raise ValueError(f"a list of paths, and {error}") from None
 
 
 def _patterns(value: Any) -> tuple[re.Pattern[str], ...]:
     found = []
     for each in _list(value, "regular expressions"):
-        pattern = re.compile(each) if isinstance(each, str) else each
+        try:
+            pattern = re.compile(each) if isinstance(each, str) else each
+        except re.error as error:
+            raise ValueError(f"a list of regular expressions, and {each!r} is none: {error}") from None
         if not isinstance(pattern, re.Pattern) or not isinstance(pattern.pattern, str):
             raise TypeError(f"a list of regular expressions for texts, and {each!r} is none")
         found.append(pattern)
@@ -201,3 +217,12 @@ _READERS: Final[Mapping[str, Callable[[Any], Any]]] = {
     "before_record_response": _function,
     "on_secret": _on_secret,
 }
+
+_OF_VCR: Final[Mapping[str, str]] = {
+    "record_mode": "What is recorded, the command line says: pytest --streamrt-record=once",
+    "cassette_library_dir": "Where cassettes are, the command line or the configuration says: --streamrt-cassette-dir",
+    "ignore_localhost": "Its like is ignore_hosts: ['localhost', '127.0.0.1']",
+    "filter_post_data_parameters": "Its like is filter_json_paths, or filter_patterns",
+    "decode_compressed_response": "Leave it out: packed bodies are looked through, and kept as they came",
+}
+"""What to write for the keys of vcr that are none here."""

@@ -182,6 +182,9 @@ def _parse(line: bytes) -> dict[str, Any]:
 
 
 def _check_header(path: Path, line: bytes) -> None:
+    if line.startswith(b"version https://git-lfs"):
+        msg = f"the cassette {path} is a pointer of Git LFS, and what it stands for was not fetched: git lfs pull"
+        raise CassetteError(msg)
     try:
         header = _parse(line)
     except _LineError as error:

@@ -6,7 +6,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Final
 
-__all__ = ["is_vcrs", "like"]
+__all__ = ["is_vcrs", "like", "of_vcr"]
 
 _SUFFIX: Final = ".jsonl"
 _VCRS: Final = (".yaml", ".yml")
@@ -17,6 +17,11 @@ def like(path: Path) -> Path | None:
     there = {each.stem: each for each in sorted(path.parent.glob("*")) if each.name.endswith(_SUFFIX)}
     found = get_close_matches(path.name.removesuffix(_SUFFIX), there, 1)  # the suffix would make all of them alike
     return there[found[0]] if found else None
+
+
+def of_vcr(path: Path) -> Path | None:
+    """The cassette of vcr beside it that has its name, if there is one: pytest-recording puts it there."""
+    return next((old for suffix in _VCRS if (old := path.with_suffix(suffix)).is_file()), None)
 
 
 def is_vcrs(path: Path) -> bool:

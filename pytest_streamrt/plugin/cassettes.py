@@ -68,11 +68,14 @@ def open_cassette(item: pytest.Item, config: Any) -> Cassette:
     from pytest_streamrt.cassette.use import use_config
 
     arguments, marked = marker_arguments(item, "streamrt", MARKER_DEFAULTS), marker_of(item, "streamrt")
-    if not isinstance(arguments["cassette"], str | None):
-        pytest.fail(f"{marked}: cassette is a name, not {arguments['cassette']!r}", pytrace=False)
+    if arguments["cassette"] == "" or not isinstance(arguments["cassette"], str | None):
+        pytest.fail(f"{marked}: cassette is a name, such as 'capital', not {arguments['cassette']!r}", pytrace=False)
     plainly(lambda: check_playing(arguments["timing"], arguments["rechunk"]), CassetteError, f"{marked}: ")
-    if not isinstance(arguments["faults"], Sequence):  # what is in it, only the cassette can judge
-        pytest.fail(f"{marked}: faults is a list of faults, not {arguments['faults']!r}", pytrace=False)
+    if isinstance(arguments["faults"], str) or not isinstance(
+        arguments["faults"], Sequence
+    ):  # what is in it, only the cassette can judge
+        msg = f"{marked}: faults is a list of faults, such as [disconnect(after=5)], not {arguments['faults']!r}"
+        pytest.fail(msg, pytrace=False)
     path = cassette_path(item, arguments["cassette"])
     mode = option(item.config, "streamrt_record")
     if arguments["faults"] and mode != "none":

@@ -20,6 +20,7 @@ class _Option:
     help: str
     choices: tuple[str, ...] = ()
     is_number: bool = False
+    most: int = 1_000_000  # more seconds than a system waits for
 
     @property
     def flag(self) -> str:
@@ -69,6 +70,7 @@ _OPTIONS: Final = (
         "100000",
         "how many iterations of the event loop may pass before virtual time moves (default: 100000)",
         is_number=True,
+        most=1_000_000_000,
     ),
     _Option(
         "streamrt_report",
@@ -125,10 +127,17 @@ def check_options(config: pytest.Config) -> None:
     for each in _OPTIONS:
         given = config.getoption(each.name)
         value, where = (config.getini(each.name), f"{each.name} = ") if given is None else (given, f"{each.flag}=")
+        if not isinstance(value, str):  # a list, in pyproject.toml
+            raise pytest.UsageError(f"{where}{value!r}: it is one value, in quotation marks")
         if each.choices and value not in each.choices:
             raise pytest.UsageError(f"{where}{value!r}: choose from {', '.join(each.choices)}")
-        if each.is_number and not _is_positive(value):
-            raise pytest.UsageError(f"{where}{value!r}: it is a number above 0")
+        if each.is_number and not _is_positive(value, each.most):
+            raise pytest.UsageError(f"{where}{value!r}: it is a number above 0, and {each.most:,} at most")
+    for name, _ in _SWITCHES:
+        try:
+            config.getini(name)
+        except (ValueError, TypeError, pytest.UsageError) as error:
+            raise pytest.UsageError(f"{name}: it is true or false ({error})") from None
 
 
 def option(config: pytest.Config, name: str) -> Any:
@@ -139,8 +148,8 @@ def option(config: pytest.Config, name: str) -> Any:
     return config.getini(name) if value is None else value
 
 
-def _is_positive(value: str) -> bool:
+def _is_positive(value: str, most: int) -> bool:
     try:
-        return float(value) > 0
+        return 0 < float(value) <= most
     except ValueError:
         return False

@@ -40,6 +40,30 @@ def test_a_missing_one_is_named_with_the_way_to_record_it(tmp_path):
         ask()
 
 
+def test_a_missing_one_of_which_there_is_one_of_vcr_is_named_with_the_way_to_convert_that(tmp_path):
+    old = tmp_path / "test_a[1.5].yaml"
+    with pytest.raises(CassetteMiss) as before, use_cassette(tmp_path / "test_a[1.5].jsonl"):
+        ask()
+    old.touch()
+    with pytest.raises(CassetteMiss) as caught, use_cassette(tmp_path / "test_a[1.5].jsonl"):
+        ask()
+
+    assert "vcr" not in str(before.value)
+    assert "--streamrt-record=once\ntest_a[1.5].yaml, beside it, has the name of a cassette of vcr. " in str(
+        caught.value
+    )
+    assert f"To go on with that: streamrt convert {old}\n" in str(caught.value)
+
+
+def test_a_pointer_of_git_lfs_is_named_with_the_way_to_fetch_the_file(cassette):
+    cassette.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:4d7a2146\nsize 12345\n")
+
+    with pytest.raises(
+        CassetteError, match="is a pointer of Git LFS, and what it stands for was not fetched: git lfs pull"
+    ):
+        load_cassette(cassette)
+
+
 def test_an_empty_one(cassette):
     for content in (b"", b"\n \n"):
         cassette.write_bytes(content)

@@ -148,6 +148,7 @@ def _text(body):
         ({"record": "sometimes"}, "record mode is one of none, once, new_episodes, all, rewrite, not 'sometimes'"),
         ({"timing": "slowly"}, "timing is"),
         ({"timing": 0}, "timing is"),
+        ({"timing": True}, "timing is"),
         ({"timing": -1.0}, "timing is"),
         ({"rechunk": "finely"}, "cut"),
     ],

@@ -428,10 +428,15 @@ def test_a_miss_says_what_it_is_and_where_it_was_made_and_hurts_nobody_else(proj
 @pytest.mark.parametrize(
     ("cassette", "what"),
     [
-        ("3", "@pytest.mark.streamrt of *::test_answer: cassette is a name, not 3"),
+        ("3", "@pytest.mark.streamrt of *::test_answer: cassette is a name, such as 'capital', not 3"),
+        ("''", "@pytest.mark.streamrt of *::test_answer: cassette is a name, such as 'capital', not ''"),
         ("None, timing='fast'", "@pytest.mark.streamrt of *::test_answer: timing is *, not 'fast'"),
         ("None, rechunk='half'", "@pytest.mark.streamrt of *::test_answer: rechunk: cut *, not 'half'"),
-        ("None, faults=3", "@pytest.mark.streamrt of *::test_answer: faults is a list of faults, not 3"),
+        (
+            "None, faults=3",
+            "@pytest.mark.streamrt of *: faults is a list of faults, such as [[]disconnect(after=5)[]], not 3",
+        ),
+        ("None, faults='stall'", "@pytest.mark.streamrt of *: faults is a list of faults, such as *, not 'stall'"),
         ("'afile/one'", "*cannot be recorded: *afile is not a folder"),
     ],
 )

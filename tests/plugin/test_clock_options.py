@@ -91,6 +91,8 @@ def test_it_can_be_switched_off_for_a_run(option, project):
     [
         ("streamrt_clock = vritual", "streamrt_clock = 'vritual': choose from marked, virtual, real"),
         ("streamrt_watchdog = soon", "streamrt_watchdog = 'soon': it is a number above 0"),
+        ("--streamrt-watchdog=inf", "--streamrt-watchdog='inf': it is a number above 0, and 1,000,000 at most"),
+        ("streamrt_block_network = maybe", "streamrt_block_network: it is true or false (invalid truth value 'maybe')"),
         ("--streamrt-settle-time=0", "--streamrt-settle-time='0': it is a number above 0"),
         ("--streamrt-spin-limit=-5", "--streamrt-spin-limit='-5': it is a number above 0"),
     ],
@@ -300,3 +302,13 @@ def test_time_machine_takes_care_of_the_date(project):
     """)
 
     project.run("--asyncio-mode=auto").assert_outcomes(passed=1)
+
+
+def test_a_list_where_one_value_belongs_is_refused_before_anything_runs(project):
+    (project.path / "pytest.ini").unlink()
+    (project.path / "pyproject.toml").write_text('[tool.pytest.ini_options]\nstreamrt_cassette_dir = ["here"]\n')
+
+    result = project.run()
+
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert "streamrt_cassette_dir = ['here']: it is one value, in quotation marks" in result.stderr.str()

@@ -213,9 +213,14 @@ def test_the_options_of_the_marker_count_and_the_closest_wins(project):
         ),
         ("virtual_time(5)", "*virtual_time of *::test_it does not take 5; it takes, by keyword: *"),
         ("streamrt(casette='x')", "*streamrt of *::test_it does not take casette; it takes, by keyword: cassette, *"),
+        (
+            "streamrt(record='once')",
+            "*does not take record; *. What is recorded, the command line says: pytest --streamrt-record=once",
+        ),
+        ("virtual_time(patch_time='yes')", "*virtual_time of *::test_it: patch_time is True or False, not 'yes'"),
     ],
 )
-def test_unknown_options_of_a_marker_are_refused(mark, what, project):
+def test_options_of_a_marker_that_make_no_sense_are_refused(mark, what, project):
     project.write(f"""
         import pytest
 
