@@ -15,30 +15,14 @@ if TYPE_CHECKING:
 __all__ = ["NOBODY", "Acting", "Delivery", "Handling", "acting", "hearing"]
 
 
-class Delivery:
-    """One event on its way to everyone: a link in the chain that is the room's order. All who hear it share it.
+Delivery = tuple[Any, "Event", bool]
+"""One event on its way to everyone: who has emitted it, the event, and whether it has a handler of its own beside the one for all.
 
-    Attributes:
-        source: who has emitted the event.
-        event: the event.
-        twice: whether it has a handler of its own, beside the one for all.
-        next: what was emitted after it; None as long as nothing was.
-    """
-
-    __slots__ = ("event", "next", "source", "twice")
-
-    def __init__(self, source: Any, event: Event, twice: bool) -> None:  # noqa: FBT001 - one is made for each event
-        self.source = source
-        self.event = event
-        self.twice = twice
-        self.next: Delivery | None = None
-
+All who hear it share it. A tuple, as one is made for each event, and there is nothing that is made sooner.
+"""
 
 hearing: Final[ContextVar[Event]] = ContextVar("pytest_streamrt.hearing")
-"""What is being handled, where a handler runs; or was, where that has begun something that outlives it.
-
-The event and not its delivery, which would hold on to all that comes after it.
-"""
+"""What is being handled, where a handler runs; or was, where that has begun something that outlives it."""
 
 
 class Acting:
@@ -51,19 +35,19 @@ class Acting:
         mailbox: of the participant, where this is one of its handlers, and not an inference that one started.
     """
 
-    mailbox: Mailbox | None = None
-
     def __init__(
         self,
         participant: Participant | None = None,
         cause: int | None = None,
         order: Order | None = None,
         inference: Inference | None = None,
+        mailbox: Mailbox | None = None,
     ) -> None:
         self.participant = participant
         self._cause = cause
         self.order = order
         self.inference = inference
+        self.mailbox = mailbox
 
     @property
     def cause(self) -> int | None:
@@ -75,8 +59,7 @@ class Handling(Acting):
     """The occasion of all of a participant's handlers, in one stay in a room. Which of them it is, `hearing` says."""
 
     def __init__(self, participant: Participant, mailbox: Mailbox) -> None:
-        super().__init__(participant, order=mailbox.order)
-        self.mailbox = mailbox
+        super().__init__(participant, order=mailbox.order, mailbox=mailbox)
 
     @property
     def cause(self) -> int | None:

@@ -8,50 +8,28 @@ import traceback
 from collections.abc import Iterable
 from threading import get_ident
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, NoReturn, Protocol, Self, get_args
+from typing import TYPE_CHECKING, Literal, NoReturn, Self, get_args
 
 import anyio
 
-from pytest_streamrt.clock.current import now_ns
-from pytest_streamrt.clock.timeline import NS
 from pytest_streamrt.events.items import Message
-from pytest_streamrt.events.types import (
-    DeltasDropped,
-    Event,
-    ParticipantFailed,
-    ParticipantJoined,
-    ParticipantLeft,
-    Signal,
-    stamp,
-)
-from pytest_streamrt.runtime.acting import NOBODY, Delivery, Handling, acting
+from pytest_streamrt.events.types import Event, ParticipantFailed, ParticipantJoined, ParticipantLeft, Signal
+from pytest_streamrt.runtime.acting import NOBODY, Handling, acting
 from pytest_streamrt.runtime.gate import Gate, check_gates
-from pytest_streamrt.runtime.hearing import HEARD_TWICE, explain, hear
+from pytest_streamrt.runtime.hearing import explain, hear
 from pytest_streamrt.runtime.inference import Inference
 from pytest_streamrt.runtime.mailbox import Mailbox, open_mailbox
-from pytest_streamrt.runtime.order import Order
+from pytest_streamrt.runtime.order import EventLog, Order
 from pytest_streamrt.runtime.participant import Participant, check_admissible, check_signal
 from pytest_streamrt.runtime.waiting import Bell, Settling, lending, waiting_for
 
 if TYPE_CHECKING:
     from pytest_streamrt.runtime.agent import Agent
 
-__all__ = ["Environment", "EventLog"]
+__all__ = ["Environment"]
 
 Failures = Literal["raise", "isolate"]
 """What leaving a room does with what its participants raised."""
-
-
-class EventLog(Protocol):
-    """Where an environment writes down what happened, such as a `Transcript`."""
-
-    def elapsed(self) -> float:
-        """Seconds since the log began."""
-        ...
-
-    def log(self, event: Event, origin: object) -> None:
-        """Write down a stamped event; `origin` is the environment that numbered it."""
-        ...
 
 
 class Environment:
@@ -82,19 +60,14 @@ class Environment:
         """Every inference there has been in the room, by its id."""
         self._founders = participants
         self._gates = check_gates(gates)
-        self._log = transcript
         self._isolate = failures == "isolate"
         self._present: dict[str, Participant] = {}
         self._attending: list[Mailbox] = []  # of those present, and those who left and have yet to hear the last of it
         self._everyone: list[Participant] = []
-        self._order = Order()
-        # What the laws are checked against: everyone's stays, who emitted each event, and what was emitted in handlers.
-        self._stays: list[Mailbox] = []
-        self._sources: list[Any] = []
-        self._acts: list[tuple[Event, Mailbox]] = []
-        self._seq = 0
+        self._order = Order(self, transcript)
+        self._emit = self._order.emit
+        self._stays: list[Mailbox] = []  # everyone's, that the laws are checked against
         self._numbers: dict[str, itertools.count[int]] = {}
-        self._began = 0
         self._state: Literal["new", "open", "closed"] = "new"
         self._thread: int | None = None
         self._failures: list[Exception] = []
@@ -127,7 +100,7 @@ class Environment:
         await self._tasks.__aenter__()
         self._state = "open"
         self._thread = get_ident()
-        self._began = now_ns()
+        self._order.begin()
         self._tasks.start_soon(self._watch, name="<room>")
         try:
             for participant in self._founders:
@@ -167,7 +140,7 @@ class Environment:
         for inference in self.inferences.values():
             inference._abort_now("the environment was left by an exception", "environment")
         for mailbox in self._attending:
-            mailbox.close(self._seq, discard=True)
+            mailbox.close(self._order.seq, discard=True)
             self._order.remove(mailbox)
         self._present.clear()
         if error is not None:
@@ -263,8 +236,8 @@ class Environment:
             TypeError: it is no `Signal`.
             RuntimeError: this is not the thread of the room's event loop, which would not hear of it.
         """
-        check_signal(signal)
-        self._require_here(signal)
+        if not isinstance(signal, Signal) or get_ident() != self._thread:
+            self._refuse(signal)
         self._emit(signal, acting.get().participant or _TEST)
 
     async def settled(self) -> None:
@@ -296,7 +269,9 @@ class Environment:
             msg = f"{what}: the environment {state}. Do it inside its `async with` block"
             raise RuntimeError(msg)
 
-    def _require_here(self, signal: Signal) -> None:
+    def _refuse(self, signal: Signal) -> None:
+        """Say what is wrong with it, if anything is."""
+        check_signal(signal)
         if self._thread is not None and get_ident() != self._thread:
             msg = (
                 f"emit({signal!r}) was called in another thread than the room's, whose event loop would sleep on. Call it there: "
@@ -329,8 +304,7 @@ class Environment:
 
     def _admit(self, participant: Participant) -> None:
         participant._environment = self
-        place, keep = len(self._stays), self._log is not None
-        mailbox = open_mailbox(participant, participant._inbox, self._order, place, self._record_gap, keep=keep)
+        mailbox = open_mailbox(participant, participant._inbox, self._order, place=len(self._stays))
         participant._mailbox = mailbox
         self._stays.append(mailbox)
         self._order.add(mailbox)
@@ -344,7 +318,7 @@ class Environment:
         mailbox = participant._mailbox
         del self._present[participant.name]
         self._order.remove(mailbox)
-        mailbox.close(self._seq)
+        mailbox.close(self._order.seq)
         self._change.ring()
 
     async def _attend(self, participant: Participant) -> None:
@@ -355,9 +329,9 @@ class Environment:
             with mailbox.scope:
                 await hear(participant, mailbox, self._change)
         except Exception as error:  # noqa: BLE001 - a participant that fails must not take the room with it
-            failed_at = mailbox.in_hand
+            handled = mailbox.in_hand
             mailbox.give_up()
-            self._fail(participant, failed_at, error)
+            self._fail(participant, handled, error)
         finally:
             mailbox.give_up()
             self._attending.remove(mailbox)
@@ -365,49 +339,17 @@ class Environment:
                 participant._environment = None  # it has heard the last of it, and may go elsewhere
             self._change.ring()
 
-    def _record_gap(self, name: str, first: int, last: int) -> None:
-        """Put on the record what a participant will not hear."""
-        if self._log is not None:
-            gap = DeltasDropped(name, first, last, last - first + 1)
-            self._log.log(stamp(gap, seq=0, time=self._log.elapsed(), source=name), self)
-
-    def _fail(self, participant: Participant, delivery: Delivery | None, error: Exception) -> None:
-        explain(error, participant, delivery)
+    def _fail(self, participant: Participant, handled: Event | None, error: Exception) -> None:
+        explain(error, participant, handled)
         self._failures.append(error)
         text = f"{type(error).__name__}: {error}"
         self._emit(ParticipantFailed(participant.name, text, "".join(traceback.format_exception(error))), participant)
         if self._present.get(participant.name) is participant:
             self._dismiss(participant)
-        participant._mailbox.close(self._seq, discard=True)
+        participant._mailbox.close(self._order.seq, discard=True)
         for inference in self.inferences.values():
             if inference.agent is participant:
                 inference._abort_now("its agent failed", participant.name)
-
-    def _emit(self, event: Event, source: Any, inference: Inference | None = None) -> None:
-        """Number, log and hand out one event: a single step, without waiting, so that nothing comes between."""
-        self._seq += 1
-        within = None
-        inference_seq = 0
-        if inference is not None:
-            inference._seq += 1
-            within, inference_seq = inference.id, inference._seq
-        log, occasion = self._log, acting.get()
-        stamped = stamp(
-            event,
-            seq=self._seq,
-            time=log.elapsed() if log is not None else (now_ns() - self._began) / NS,
-            source=source.name,
-            inference=within,
-            inference_seq=inference_seq,
-            round=0 if inference is None else inference._round,
-            cause=occasion.cause if occasion.order is self._order else None,  # as in _cause()
-        )
-        if log is not None:
-            log.log(stamped, self)
-            self._sources.append(source)
-            if occasion.mailbox is not None:
-                self._acts.append((stamped, occasion.mailbox))
-        self._order.hand_out(Delivery(source, stamped, stamped.type in HEARD_TWICE))
 
     def _unplayed(self) -> list[Exception]:
         """What scripted models still have to complain of; see `FakeModel`."""
@@ -419,7 +361,8 @@ class Environment:
 class _Test:
     """The test itself, as the source of what it emits."""
 
-    name = "test"
+    def __init__(self) -> None:
+        self.name = "test"
 
 
 _TEST = _Test()

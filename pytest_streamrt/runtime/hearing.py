@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import inspect
-from typing import Final
+from typing import Any, Final
 
-from pytest_streamrt.events.types import ItemCompleted, ParticipantFailed, ParticipantJoined, ParticipantLeft
-from pytest_streamrt.runtime.acting import Delivery, hearing
+from pytest_streamrt.events.types import Event, ItemCompleted, ParticipantFailed, ParticipantJoined, ParticipantLeft
+from pytest_streamrt.runtime.acting import hearing
 from pytest_streamrt.runtime.cancellation import strays_are_errors
 from pytest_streamrt.runtime.mailbox import Mailbox
 from pytest_streamrt.runtime.participant import Participant
@@ -24,32 +24,36 @@ async def hear(participant: Participant, mailbox: Mailbox, change: Bell) -> None
     Raises:
         Exception: whatever a handler raises.
     """
-    take, tell, can_fill = mailbox.take, hearing.set, mailbox.can_fill
+    queue, take, heard = mailbox.queue, mailbox.take, mailbox.heard
+    tell, can_fill = hearing.set, mailbox.can_fill
     while await mailbox.arrival():
         listens = participant._listens
         mailbox.deaf |= not listens
         with strays_are_errors():  # around all that waits: around each it would cost more than hearing it
-            while (delivery := take()) is not None:
+            while queue:
+                source, event, twice = take()
+                mailbox.in_hand = event  # and the one before is handled
+                if heard is not None:
+                    heard.append(event)
                 if can_fill:
-                    change.ring()  # the one before is handled: a stream may wait for that
+                    change.ring()  # a stream may wait for that
                 if listens:
-                    event = delivery.event
                     tell(event)
-                    if (source := delivery.source) is participant:
-                        if mailbox.heard is not None:
+                    if source is participant:
+                        if heard is not None:
                             mailbox.called.append(event.seq)
                         await participant.on_internal_event(event)
                     else:
                         await participant.on_external_event(source, event)
-                if delivery.twice:
-                    tell(delivery.event)
-                    await _hear_again(participant, delivery)
+                if twice:
+                    tell(event)
+                    await _hear_again(participant, source, event)
+            mailbox.give_up()
             change.ring()
 
 
-async def _hear_again(participant: Participant, delivery: Delivery) -> None:
+async def _hear_again(participant: Participant, source: Any, event: Event) -> None:
     """Call the second handler that some events have."""
-    source, event = delivery.source, delivery.event
     own = source is participant
     if isinstance(event, ItemCompleted):
         # item.type is the handler's name: "model_message" -> on_model_message, on_external_model_message
@@ -65,10 +69,10 @@ async def _hear_again(participant: Participant, delivery: Delivery) -> None:
         await participant.on_participant_error(source, event.error)
 
 
-def explain(error: Exception, participant: Participant, delivery: Delivery | None) -> None:
+def explain(error: Exception, participant: Participant, handled: Event | None) -> None:
     """Add to an error of a handler's whose it is, what was handled, and what may be behind it."""
-    if delivery is not None:
-        error.add_note(f"raised by the participant {participant.name!r} while it handled {delivery.event!r}")
+    if handled is not None:
+        error.add_note(f"raised by the participant {participant.name!r} while it handled {handled!r}")
     if isinstance(error, TypeError) and "await" in str(error) and (sync := _sync_handlers(participant)):
         error.add_note(f"Likely: {', '.join(sync)} of {type(participant).__name__} is not async: write `async def`")
 

@@ -11,17 +11,15 @@ import anyio
 
 from pytest_streamrt.events.order import DELTAS
 from pytest_streamrt.events.types import Event, ToolCallDelta
-from pytest_streamrt.runtime.acting import Delivery
 from pytest_streamrt.runtime.inbox import Inbox
 from pytest_streamrt.runtime.waiting import Party
 
 if TYPE_CHECKING:
+    from pytest_streamrt.runtime.acting import Delivery
     from pytest_streamrt.runtime.order import Order
     from pytest_streamrt.runtime.participant import Participant
 
-__all__ = ["Blocking", "Mailbox", "Queue", "merged", "open_mailbox"]
-
-Record = Callable[[str, int, int], None]
+__all__ = ["Blocking", "Mailbox", "Thinning", "merged", "open_mailbox"]
 
 
 class Mailbox(Party):
@@ -32,23 +30,22 @@ class Mailbox(Party):
         inbox: its policy.
         order: the room's.
         place: how many have joined the room before.
-        record: called with the name, the first and the last `seq` of what has been dropped before the event that comes next.
-        keep: whether to keep a list of what was heard, as evidence.
     """
 
     can_fill = False
     """Whether streams may have to wait for it."""
 
-    def __init__(
-        self, owner: Participant, inbox: Inbox, order: Order, place: int, record: Record, *, keep: bool
-    ) -> None:
+    def __init__(self, owner: Participant, inbox: Inbox, order: Order, place: int) -> None:
         super().__init__()
         self.owner = owner
         self.name = owner.name
         self.inbox = inbox
         self.place = place
-        self.in_hand: Delivery | None = None  # what is being handled
-        self.heard: list[Event] | None = [] if keep else None
+        self.queue: deque[Delivery] = deque()
+        self.take: Callable[[], Delivery] = self.queue.popleft
+        """Take the first that waits."""
+        self.in_hand: Event | None = None  # what is being handled
+        self.heard: list[Event] | None = [] if order.log is not None else None  # evidence
         self.called: list[int] = []  # the seqs of what it heard as its own
         self.deaf = False  # whether it had no handler for events, at least for a time
         self.until: int | None = None  # the seq of the last event it was sent, once it is closed
@@ -58,10 +55,8 @@ class Mailbox(Party):
         self.overrun: Event | None = None  # the first delta of a stream that should have waited
         self.order = order
         self.scope = anyio.CancelScope(shield=True)  # of the task in which it is heard: the room ends it
-        self._at = order.last  # the last that was taken
         self._lent = 0
         self._arrival: anyio.Event | None = None
-        self._record = record
 
     def __str__(self) -> str:
         return f"the handler of {self.name!r}"
@@ -74,36 +69,22 @@ class Mailbox(Party):
     @property
     def idle(self) -> bool:
         """Whether everything has been heard, and handled."""
-        return self.in_hand is None and not self._waits
+        return self.in_hand is None and not self.queue
 
     @property
     def waiting(self) -> int:
         """How many events wait."""
-        return self.order.last.event.seq - self._at.event.seq if self._at.next is not None else 0
-
-    @property
-    def _waits(self) -> bool:
-        return self._at.next is not None
+        return len(self.queue)
 
     async def arrival(self) -> bool:
         """Wait until there is something to hear; False when the mailbox is closed and all has been heard."""
-        while not self._waits:
+        while not self.queue:
             if self.until is not None:
                 return False
             self._arrival = anyio.Event()
             self.order.asleep.append(self)
             await self._arrival.wait()
         return True
-
-    def take(self) -> Delivery | None:
-        """The one before has been handled. The next event, if there is one: it is being handled from now on."""
-        delivery = self._at.next
-        self.in_hand = delivery
-        if delivery is not None:
-            self._at = delivery
-            if self.heard is not None:
-                self.heard.append(delivery.event)
-        return delivery
 
     def give_up(self) -> None:
         """Nothing is being handled any more."""
@@ -113,7 +94,6 @@ class Mailbox(Party):
         """Take nothing more in; `seq` is the last. What waits is still heard, unless it is discarded."""
         if self.until is None:
             self.until = seq
-            self._part()
         if discard and not self.idle:
             self.cut = True
             self._discard()
@@ -133,26 +113,15 @@ class Mailbox(Party):
             self._arrival.set()
             self._arrival = None
 
-    def _part(self) -> None:
-        """From here on the room's order is not its own: it has a copy of what it has yet to hear."""
-        own = start = _copy(self._at)
-        following = self._at.next
-        while following is not None:
-            own.next = _copy(following)
-            own, following = own.next, following.next
-        self._at = start
-
     def _discard(self) -> None:
-        self._at.next = None
+        self.queue.clear()
 
 
 class _Bounded(Mailbox):
     """Counts the deltas in it."""
 
-    def __init__(
-        self, owner: Participant, inbox: Inbox, order: Order, place: int, record: Record, *, keep: bool
-    ) -> None:
-        super().__init__(owner, inbox, order, place, record, keep=keep)
+    def __init__(self, owner: Participant, inbox: Inbox, order: Order, place: int) -> None:
+        super().__init__(owner, inbox, order, place)
         assert inbox.capacity is not None
         self._capacity = inbox.capacity
         self._over: dict[
@@ -187,7 +156,7 @@ class Blocking(_Bounded):
     @property
     def _load(self) -> int:
         """How many events wait or are being handled."""
-        return self.order.last.event.seq - self._at.event.seq + (self.in_hand is not None)
+        return len(self.queue) + (self.in_hand is not None)
 
     def watch(self, event: Event) -> None:
         """A delta has come: was there room for it? Whether streams wait as they should is evidence, for law 11."""
@@ -198,62 +167,38 @@ class Blocking(_Bounded):
             self._note_over(event)
 
     def _deltas(self) -> int:
-        deltas = int(self.in_hand is not None and self.in_hand.event.type in DELTAS)
-        following = self._at.next
-        while following is not None and deltas <= self._capacity:
-            deltas += following.event.type in DELTAS
-            following = following.next
+        deltas = int(self.in_hand is not None and self.in_hand.type in DELTAS)
+        for _, event, _ in self.queue:
+            deltas += event.type in DELTAS
+            if deltas > self._capacity:
+                break
         return deltas
 
 
-class Queue(_Bounded):
-    """Has a queue of its own, as not everything that the room says stays in it as it is."""
+class Thinning(_Bounded):
+    """Not everything that the room says stays in it as it is."""
 
-    def __init__(
-        self, owner: Participant, inbox: Inbox, order: Order, place: int, record: Record, *, keep: bool
-    ) -> None:
-        super().__init__(owner, inbox, order, place, record, keep=keep)
-        self._at = _copy(order.last)  # the room's own would hold on to all that comes
-        self._queue: deque[Delivery] = deque()
+    def __init__(self, owner: Participant, inbox: Inbox, order: Order, place: int) -> None:
+        super().__init__(owner, inbox, order, place)
+        self.take = self._take
         self._deltas = 0
-
-    @property
-    def waiting(self) -> int:
-        """How many events wait."""
-        return len(self._queue)
-
-    @property
-    def _waits(self) -> bool:
-        return bool(self._queue)
 
     def put(self, delivery: Delivery, *, delta: bool) -> None:
         """Append an event. Never waits: it is streams that wait, before they ask for more."""
         self._deltas += delta
-        self._queue.append(delivery)
+        self.queue.append(delivery)
 
-    def take(self) -> Delivery | None:
-        """The one before has been handled. The next event, if there is one."""
-        self.in_hand = delivery = self._queue.popleft() if self._queue else None
-        if delivery is not None:
-            self._deltas -= delivery.event.type in DELTAS
-            if self.heard is not None:
-                self.heard.append(delivery.event)
+    def _take(self) -> Delivery:
+        delivery = self.queue.popleft()
+        self._deltas -= delivery[1].type in DELTAS
         return delivery
 
-    def _part(self) -> None:
-        pass
 
-    def _discard(self) -> None:
-        self._queue.clear()
-
-
-class _Dropping(Queue):
+class _Dropping(Thinning):
     """The oldest delta that waits gives way to a new one. What is being handled does not count."""
 
-    def __init__(
-        self, owner: Participant, inbox: Inbox, order: Order, place: int, record: Record, *, keep: bool
-    ) -> None:
-        super().__init__(owner, inbox, order, place, record, keep=keep)
+    def __init__(self, owner: Participant, inbox: Inbox, order: Order, place: int) -> None:
+        super().__init__(owner, inbox, order, place)
         self._last: int | None = None
 
     def put(self, delivery: Delivery, *, delta: bool) -> None:
@@ -263,25 +208,23 @@ class _Dropping(Queue):
         self.most = max(self.most, self._deltas)
 
     def _drop(self) -> None:
-        for i, delivery in enumerate(self._queue):
-            if delivery.event.type in DELTAS:
-                del self._queue[i]
+        for i, (_, event, _) in enumerate(self.queue):
+            if event.type in DELTAS:
+                del self.queue[i]
                 self._deltas -= 1
                 return
 
-    def take(self) -> Delivery | None:
-        delivery = super().take()
-        if delivery is None:
-            return None
-        event = delivery.event
+    def _take(self) -> Delivery:
+        delivery = super()._take()
+        event = delivery[1]
         # Everything else is heard, and in order: what lies between two events that are heard was all dropped.
         if self._last is not None and event.seq != self._last + 1:
-            self._record(self.name, self._last + 1, event.seq - 1)
+            self.order.record_gap(self.name, self._last + 1, event.seq - 1)
         self._last = event.seq
         return delivery
 
 
-class _Coalescing(Queue):
+class _Coalescing(Thinning):
     """When it is full, a delta goes into the last one that waits, where it goes on with that; else streams wait.
 
     What is merged is kept in pieces, and joined when it is taken: to join each time would be quadratic.
@@ -289,11 +232,9 @@ class _Coalescing(Queue):
 
     can_fill = True
 
-    def __init__(
-        self, owner: Participant, inbox: Inbox, order: Order, place: int, record: Record, *, keep: bool
-    ) -> None:
-        super().__init__(owner, inbox, order, place, record, keep=keep)
-        self._pieces: dict[Delivery, list[Event]] = {}  # of those that wait
+    def __init__(self, owner: Participant, inbox: Inbox, order: Order, place: int) -> None:
+        super().__init__(owner, inbox, order, place)
+        self._pieces: dict[int, list[Event]] = {}  # of those that wait, by the seq of the first
 
     @property
     def full(self) -> bool:
@@ -307,30 +248,26 @@ class _Coalescing(Queue):
             if self._deltas <= self._capacity:
                 self._over.clear()
             elif not self._lent:
-                self._note_over(delivery.event)
+                self._note_over(delivery[1])
         super().put(delivery, delta=delta)
 
     def _merge(self, delivery: Delivery) -> bool:
-        last = self._queue[-1]
-        pieces = self._pieces.get(last, [last.event])
-        if last.source is not delivery.source or not _goes_on(pieces[-1], delivery.event):
+        (last_source, last, _), (source, event, _) = self.queue[-1], delivery
+        pieces = self._pieces.get(last.seq, [last])
+        if last_source is not source or not _goes_on(pieces[-1], event):
             return False
-        self._pieces[last] = pieces
-        pieces.append(delivery.event)
+        self._pieces[last.seq] = pieces
+        pieces.append(event)
         return True
 
-    def take(self) -> Delivery | None:
-        if self._queue and (pieces := self._pieces.pop(self._queue[0], None)) is not None:
-            self._queue[0] = Delivery(self._queue[0].source, _join(pieces), False)
-        return super().take()
+    def _take(self) -> Delivery:
+        source, event, twice = super()._take()
+        pieces = self._pieces.pop(event.seq, None)
+        return source, event if pieces is None else _join(pieces), twice
 
     def _discard(self) -> None:
         super()._discard()
         self._pieces.clear()
-
-
-def _copy(delivery: Delivery) -> Delivery:
-    return Delivery(delivery.source, delivery.event, delivery.twice)
 
 
 def _goes_on(previous: Event, event: Event) -> bool:
@@ -381,6 +318,6 @@ _KINDS: Final[dict[str, type[Mailbox]]] = {
 }
 
 
-def open_mailbox(owner: Participant, inbox: Inbox, order: Order, place: int, record: Record, *, keep: bool) -> Mailbox:
+def open_mailbox(owner: Participant, inbox: Inbox, order: Order, *, place: int) -> Mailbox:
     """The mailbox for an inbox's policy."""
-    return _KINDS[inbox.policy](owner, inbox, order, place, record, keep=keep)
+    return _KINDS[inbox.policy](owner, inbox, order, place)

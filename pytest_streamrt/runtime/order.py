@@ -1,70 +1,134 @@
-"""The one order of a room: what is emitted next, who is given it, and who is woken for it."""
+"""The one order of a room: how an event gets its place in it, who is given it, and who is woken for it."""
 
 from __future__ import annotations
 
 import warnings
+from collections import deque
 from operator import attrgetter
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
+from pytest_streamrt.clock.current import now_ns
+from pytest_streamrt.clock.timeline import NS
 from pytest_streamrt.errors import StreamrtWarning
 from pytest_streamrt.events.order import DELTAS
-from pytest_streamrt.events.types import Event
-from pytest_streamrt.runtime.acting import Delivery
-from pytest_streamrt.runtime.mailbox import Blocking, Mailbox, Queue
+from pytest_streamrt.events.types import DeltasDropped, Event, stamp
+from pytest_streamrt.runtime.acting import acting
+from pytest_streamrt.runtime.hearing import HEARD_TWICE
+from pytest_streamrt.runtime.mailbox import Blocking, Mailbox, Thinning
 
-__all__ = ["CROWDED", "Order"]
+if TYPE_CHECKING:
+    from pytest_streamrt.runtime.acting import Delivery
+    from pytest_streamrt.runtime.inference import Inference
+
+__all__ = ["CROWDED", "EventLog", "Order"]
 
 CROWDED: Final = 10_000
 """More events than this waiting in an unbounded inbox are worth a warning."""
 
 
-class Order:
-    """The one order of a room, as a chain: who loses nothing follows it link by link, and needs no queue of its own."""
+class EventLog(Protocol):
+    """Where an environment writes down what happened, such as a `Transcript`."""
 
-    def __init__(self) -> None:
-        self.last = Delivery(None, Event(type="room"), False)
+    def elapsed(self) -> float:
+        """Seconds since the log began."""
+        ...
+
+    def log(self, event: Event, origin: object) -> None:
+        """Write down a stamped event; `origin` is the environment that numbered it."""
+        ...
+
+
+class Order:
+    """The one order of a room.
+
+    Args:
+        room: the origin of its events, for the log.
+        log: where they are written down.
+    """
+
+    def __init__(self, room: object, log: EventLog | None) -> None:
+        self.log = log
+        self.seq = 0
+        """The last that was given."""
+        self.sources: list[Any] = []
+        """Evidence, where there is a log: who has emitted each event."""
+        self.acts: list[tuple[Event, Mailbox]] = []
+        """Evidence, where there is a log: what was emitted in a handler, and whose that was."""
+        self._room = room
+        self._began = 0
         self.asleep: list[Mailbox] = []
         self.can_fill: list[Mailbox] = []
         """Those that streams may have to wait for."""
+        self._lossless: list[deque[Delivery]] = []  # their queues
         self._unbounded: list[Mailbox] = []
         self._blocking: list[Blocking] = []
-        self._queues: list[Queue] = []
+        self._thinning: list[Thinning] = []
         self._look_at = CROWDED  # the seq before which nobody can have too much
+
+    def begin(self) -> None:
+        """The room opens: where there is no log, times are since now."""
+        self._began = now_ns()
 
     def add(self, mailbox: Mailbox) -> None:
         """It hears what is emitted from now on."""
-        if isinstance(mailbox, Queue):
-            self._queues.append(mailbox)
-        elif isinstance(mailbox, Blocking):
-            self._blocking.append(mailbox)
+        if isinstance(mailbox, Thinning):
+            self._thinning.append(mailbox)
         else:
-            self._unbounded.append(mailbox)
+            self._lossless.append(mailbox.queue)
+            if isinstance(mailbox, Blocking):
+                self._blocking.append(mailbox)
+            else:
+                self._unbounded.append(mailbox)
         if mailbox.can_fill:
             self.can_fill.append(mailbox)
 
     def remove(self, mailbox: Mailbox) -> None:
         """It hears nothing more, but what it has not heard yet."""
-        everyone: tuple[list[Any], ...] = (self._queues, self._blocking, self._unbounded, self.can_fill)
+        self._lossless = [queue for queue in self._lossless if queue is not mailbox.queue]
+        everyone: tuple[list[Any], ...] = (self._thinning, self._blocking, self._unbounded, self.can_fill)
         for some in everyone:
             if mailbox in some:
                 some.remove(mailbox)
 
-    def hand_out(self, delivery: Delivery) -> None:
-        """It is the last from now on, and everyone has it. Warns where too much waits for somebody."""
-        self.last.next = delivery
-        self.last = delivery
-        event = delivery.event
-        if self._queues or self._blocking:
+    def emit(self, event: Event, source: Any, inference: Inference | None = None) -> None:
+        """Number, log and hand out one event: a single step, without waiting, so that nothing comes between.
+
+        Warns where too much waits for somebody. It is one function because a room is no faster than this.
+        """
+        log, occasion = self.log, acting.get()
+        self.seq = seq = self.seq + 1
+        time = log.elapsed() if log is not None else (now_ns() - self._began) / NS
+        cause = occasion.cause if occasion.order is self else None
+        if inference is None:
+            stamped = stamp(event, seq, time, source.name, None, 0, 0, cause)
+        else:
+            inference._seq += 1
+            stamped = stamp(event, seq, time, source.name, inference.id, inference._seq, inference._round, cause)
+        if log is not None:
+            log.log(stamped, self._room)
+            self.sources.append(source)
+            if occasion.mailbox is not None:
+                self.acts.append((stamped, occasion.mailbox))
+        delivery = source, stamped, event.type in HEARD_TWICE
+        for queue in self._lossless:
+            queue.append(delivery)
+        if self._thinning or self._blocking:
             delta = event.type in DELTAS
-            for queue in self._queues:
-                queue.put(delivery, delta=delta)
+            for thinning in self._thinning:
+                thinning.put(delivery, delta=delta)
             if delta:
                 for mailbox in self._blocking:
-                    mailbox.watch(event)
+                    mailbox.watch(stamped)
         if self.asleep:
             self._wake()
-        if event.seq > self._look_at:  # last of all: a warning may be an error
-            self._warn_crowded(event.seq)
+        if seq > self._look_at:  # last of all: a warning may be an error
+            self._warn_crowded(seq)
+
+    def record_gap(self, name: str, first: int, last: int) -> None:
+        """Put on the record what a participant will not hear: the deltas from `first` to `last`."""
+        if self.log is not None:
+            gap = DeltasDropped(name, first, last, last - first + 1)
+            self.log.log(stamp(gap, seq=0, time=self.log.elapsed(), source=name), self._room)
 
     def _wake(self) -> None:
         """Wake who waits for something to hear, in the order in which they have joined."""
@@ -87,4 +151,4 @@ class Order:
                 f"more than {CROWDED:,} events wait for {names}, whose inbox has no bound: it does not keep up, or its handler "
                 "hangs. Give it Inbox.drop_oldest(n) or Inbox.coalesce(n), or Inbox.block(n) to slow the streams down"
             )
-            warnings.warn(msg, StreamrtWarning, stacklevel=5)
+            warnings.warn(msg, StreamrtWarning, stacklevel=4)

@@ -110,9 +110,9 @@ class Participant:
             RuntimeError: this is not the thread of the room's event loop, which would not hear of it.
         """
         __tracebackhide__ = True
-        check_signal(signal)
-        self.environment._require_here(signal)
-        self.environment._emit(signal, self)
+        room = self.environment
+        room._refuse(signal)
+        room._emit(signal, self)
 
     async def on_joined(self) -> None:
         """It has joined the room."""

@@ -65,7 +65,7 @@ class Calls:
         """The model has written a call, just now: begin it at once, or when one of those that run has ended."""
         if not self._tools:
             return
-        call = _Call(item, self._environment._seq)
+        call = _Call(item, self._environment._order.seq)
         again = item.id and any(other.item.id == item.id for other in self._round)
         self._round.append(call)
         if item.choice:

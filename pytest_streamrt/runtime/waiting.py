@@ -152,7 +152,7 @@ def lent_inbox() -> Mailbox | None:
     What a handler starts counts as the handler, for as long as that has not returned.
     """
     mailbox = acting.get().mailbox
-    if mailbox is None or mailbox.in_hand is None or mailbox.in_hand.event is not hearing.get():
+    if mailbox is None or mailbox.in_hand is None or mailbox.in_hand is not hearing.get():
         return None
     return mailbox
 

@@ -145,7 +145,7 @@ def _caused(logged: Sequence[Logged]) -> Iterator[str]:
             yield f"{event!r} is caused by seq {event.cause}, which does not come before it"
     for room in _rooms(logged):
         heard: dict[int, set[int]] = {id(stay): {event.seq for event in stay.heard or ()} for stay in room._stays}
-        for event, stay in room._acts:
+        for event, stay in room._order.acts:
             if event.cause is not None and event.cause not in heard.get(id(stay), ()):
                 yield f"{stay.name!r} has not been handed seq {event.cause}, and yet acted on it: {event!r}"
 
@@ -174,7 +174,7 @@ def _told_apart(logged: Sequence[Logged]) -> Iterator[str]:
         for stay in room._stays:
             if stay.deaf:
                 continue
-            own = [event for event in stay.heard or () if room._sources[event.seq - 1] is stay.owner]
+            own = [event for event in stay.heard or () if room._order.sources[event.seq - 1] is stay.owner]
             called = set(stay.called)
             yield from (
                 f"{stay.name!r} has emitted {e!r}, and heard it as another's" for e in own if e.seq not in called

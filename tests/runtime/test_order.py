@@ -1,4 +1,4 @@
-"""The room's one order, which all who lose nothing follow: nothing is kept that everyone has heard, and nobody is favoured."""
+"""The room's one order: nothing is kept that everyone has heard, and nobody is favoured."""
 
 from __future__ import annotations
 
@@ -7,14 +7,13 @@ import gc
 import pytest
 
 from pytest_streamrt import Environment, Inbox, Observer, Signal
-from pytest_streamrt.runtime.acting import Delivery
 
 pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time]
 
 
 def kept():
     gc.collect()
-    return sum(isinstance(each, Delivery) for each in gc.get_objects())
+    return sum(isinstance(each, Signal) for each in gc.get_objects())
 
 
 class Listener(Observer):
@@ -40,7 +39,6 @@ async def test_a_room_without_a_transcript_keeps_nothing_that_all_have_heard(inb
 
 
 async def test_a_long_queue_that_nobody_hears_is_no_trouble():
-    """A chain of objects, each of which holds the next, can be too deep to be taken down."""
     before, listener = kept(), Listener("listener", Inbox.block(9))
     with pytest.raises(ValueError, match="enough"):
         async with Environment(listener) as room:
