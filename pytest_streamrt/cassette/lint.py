@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from pytest_streamrt.cassette.finding import Hit
 from pytest_streamrt.cassette.format import chunk_line, end_line, request_line, response_line
 from pytest_streamrt.cassette.interaction import Interaction
 from pytest_streamrt.cassette.lanes import lanes_of
@@ -35,9 +36,6 @@ PERSONAL: Final = re.compile(
 
 _SHOWN: Final = 4  # characters of a secret that tell which one it is
 _SHORT: Final = 12  # of a shorter one, none are shown
-
-
-_Hit = tuple[list[Span], str]
 
 
 @dataclass(frozen=True)
@@ -104,12 +102,12 @@ def _text(text: str, redactor: Redactor) -> Cleaned:
     return Cleaned(sorted(leaks, key=_line), data)
 
 
-def _hits_in_lanes(text: str, redactor: Redactor) -> list[_Hit]:
+def _hits_in_lanes(text: str, redactor: Redactor) -> list[Hit]:
     """What the deltas of a transcript add up to, where more than one of them is part of it."""
     return [
         (parts, what)
         for lane in lanes_of(text)
-        for spans, what in redactor._hits(lane.text)
+        for spans, what in redactor.search.hits(lane.text)
         if len(parts := [part for span in spans for part in lane.where(*span)]) > 1
     ]
 
@@ -225,7 +223,7 @@ def _in_chunks(
     for piece in pieces:
         size += len(piece)
         ends.append(size)
-    hits = _hits(text, redactor, redactor._hits_in_deltas)
+    hits = _hits(text, redactor, redactor.search.hits_in_deltas)
     for spans, what in hits:
         start = len(text[: spans[0][0]].encode("utf-8", "surrogateescape"))
         chunk = next(n for n, end in enumerate(ends) if end > start)
@@ -234,11 +232,11 @@ def _in_chunks(
         yield Leak(places[old.id, "chunk", touched[0]], where, "a secret by its place", "…")
 
 
-def _hits(text: str, redactor: Redactor, *more: Callable[[str], list[_Hit]]) -> list[_Hit]:
+def _hits(text: str, redactor: Redactor, *more: Callable[[str], list[Hit]]) -> list[Hit]:
     """What is found in a text, in order; of what overlaps, the longest alone."""
-    found = [hit for search in (redactor._hits, *more) for hit in search(text)]
+    found = [hit for search in (redactor.search.hits, *more) for hit in search(text)]
     found.sort(key=lambda hit: -sum(end - start for start, end in hit[0]))
-    kept: list[_Hit] = []
+    kept: list[Hit] = []
     for spans, what in found:
         if not any(start < e and s < end for start, end in spans for others, _ in kept for s, e in others):
             kept.append((spans, what))

@@ -1,4 +1,4 @@
-"""Takes secrets out: of headers, URLs, bodies, streams and any text. What counts as one is in `secrets`.
+"""Takes secrets out: of headers, URLs, bodies, streams and any text. What counts as one is in `secrets`; `finding` finds them.
 
 A secret in a body is looked for as it stands, under the escapes of JSON and URLs, and in the texts that the deltas of a
 stream add up to, all of it after a content encoding was undone. In a stream, a placeholder of the same length takes its
@@ -16,10 +16,10 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
+from pytest_streamrt.cassette.finding import Hit, Search
 from pytest_streamrt.cassette.interaction import Chunks, Headers, Interaction
 from pytest_streamrt.cassette.json_paths import JsonPath, replace_at, spans_at
 from pytest_streamrt.cassette.placeholders import (
-    IN_URL,
     PLACEHOLDER,
     cut,
     fill,
@@ -30,10 +30,6 @@ from pytest_streamrt.cassette.placeholders import (
     merged,
 )
 from pytest_streamrt.cassette.secrets import (
-    KEY_PATTERNS,
-    NAMES_IN_URLS,
-    SHORTEST,
-    in_base64,
     is_secret_field,
     is_secret_header,
     parts_of_header,
@@ -41,30 +37,14 @@ from pytest_streamrt.cassette.secrets import (
 )
 from pytest_streamrt.cassette.unpack import PACKED, encodings_of, pack, unpack
 from pytest_streamrt.cassette.urls import Urls
-from pytest_streamrt.cassette.views import (
-    Folded,
-    Numbers,
-    Span,
-    Unescaped,
-    as_lines,
-    folded_texts,
-    folds,
-    has_escapes,
-    unescape,
-)
 from pytest_streamrt.errors import CassetteError
 
 __all__ = ["Finding", "Redactor"]
 
 _ROUNDS: Final = 3  # what is left may, with what stands beside it, look like a secret again
-_SHORTEST_PLAIN: Final = 8  # characters that are left of a secret without its escapes, for it to be told from words
 _FORM: Final = "application/x-www-form-urlencoded"
 _WINDOW: Final = 1 << 19  # bytes of a long stream that are looked at together, and ...
 _OVERLAP: Final = 1 << 17  # ... of those again with what follows: a secret cut into deltas takes up that much at most
-_IN_QUERY: Final = re.compile(rf"""(?:[?&#]|&amp;)(?:{NAMES_IN_URLS})=([^&#\s"'\\<>]{{12,}})""", re.IGNORECASE)
-_QUERY_HINT: Final = re.compile(
-    r"(?:assertion|auth|code|jwt|key|passw|secret|sig|token|verifier|credential)\w{0,8}=", re.IGNORECASE
-)
 
 
 @dataclass(frozen=True)
@@ -76,9 +56,6 @@ class Finding:
 
     def __str__(self) -> str:
         return f"{self.what} in {self.where}"
-
-
-_Hit = tuple[list[Span], str]  # the parts of the text that make up a secret, and what it is
 
 
 class Redactor:
@@ -107,10 +84,8 @@ class Redactor:
         self._headers = headers or {}
         self._urls = Urls(parameters or {})
         self._json_paths = json_paths
-        self._patterns = patterns
-        self._literals: dict[str, str] = {}
-        self._plain: dict[str, str] = {}  # the same, without their escapes
-        self._has_escapes = False  # whether any of them is written with escapes that every text has
+        self.search: Final = Search(patterns)
+        """What finds the secrets that it knows in a text."""
         self._where: str | None = None
         self._environment = environment
         self._know_environment()
@@ -123,13 +98,7 @@ class Redactor:
 
     def know(self, value: str, what: str) -> None:
         """From now on that value is a secret, wherever it stands. One of less than 12 characters is too common to be."""
-        if len(value) >= SHORTEST and PLACEHOLDER not in value and value not in self._literals:
-            self._literals[value] = what
-            self._literals |= dict.fromkeys(in_base64(value), f"{what} in base64")
-            plain = _plain(value)
-            if len(plain) >= _SHORTEST_PLAIN:
-                self._plain[plain] = what
-            self._has_escapes |= not (value.isascii() and value.isprintable()) or any(c in '"\\ +' for c in value)
+        self.search.know(value, what)
 
     def learn(self, headers: Iterable[tuple[str, str]], url: str = "", body: bytes = b"") -> None:
         """Know what is secret in these headers, this URL, and this body, wherever else it may stand."""
@@ -157,7 +126,7 @@ class Redactor:
     def text(self, text: str) -> str:
         """Any text, such as an error's or a report's, with a placeholder for every secret in it."""
         for _ in range(_ROUNDS):
-            hits = self._hits(text)
+            hits = self.search.hits(text)
             if not hits:
                 break
             self._note(hits)
@@ -171,7 +140,7 @@ class Redactor:
         """The deltas of a text, cut as they were, with every secret in them replaced by as many characters."""
         whole = "".join(pieces)
         clean = whole
-        for spans, _ in self._hits(whole):
+        for spans, _ in self.search.hits(whole):
             for start, end in spans:
                 clean = clean[:start] + mark(end - start) + clean[end:]
         if clean == whole:
@@ -295,7 +264,7 @@ class Redactor:
             body = self._clean_places_of_request(body)
         for _ in range(_ROUNDS):
             text = _text(body)
-            hits = self._hits(text)
+            hits = self.search.hits(text)
             if not hits:
                 break
             self._note(hits)
@@ -335,10 +304,10 @@ class Redactor:
 
     def _clean_window(self, chunks: Sequence[bytes]) -> Sequence[bytes]:
         data = b"".join(chunks)
-        clean = self.filled(data, lambda text: [*self._hits(text, look=False), *self._hits_in_deltas(text)])
+        clean = self.filled(data, lambda text: [*self.search.hits(text, look=False), *self.search.hits_in_deltas(text)])
         return chunks if clean is data else cut(clean, [len(chunk) for chunk in chunks])
 
-    def filled(self, data: bytes, search: Callable[[str], list[_Hit]]) -> bytes:
+    def filled(self, data: bytes, search: Callable[[str], list[Hit]]) -> bytes:
         """The data with as many bytes in the place of each secret that the search finds; the very same where it finds none."""
         clean = bytearray()
         filled = bytearray()
@@ -355,70 +324,12 @@ class Redactor:
                 fill(clean, filled, in_bytes(text, spans), numbers=are_numbers)
         return bytes(clean) or data
 
-    # Searching.
-
-    def _hits(self, text: str, *, look: bool = True) -> list[_Hit]:
-        """Every secret in the text. Without `look`: not what only looks like one."""
-        hits: list[_Hit] = [
-            ([(start, end)], what) for start, end, what in self._search(text, self._literals, look=look)
-        ]
-        if has_escapes(text, all=self._has_escapes or bool(self._patterns)) or (self._has_escapes and "+" in text):
-            hits += self._hits_under_escapes(text)
-        return hits
-
-    def _hits_under_escapes(self, text: str) -> list[_Hit]:
-        plain = unescape(text)
-        found = list(self._search(plain, {}))
-        # In a form, a space is written as a plus.
-        found += self._search(plain.replace("+", " "), self._plain, look=False)
-        if not found:
-            return []
-        view = Unescaped(text)
-        return [([view.where(start, end)], what) for start, end, what in found]
-
-    def _hits_in_deltas(self, text: str) -> list[_Hit]:
-        hits: list[_Hit] = []
-        text = as_lines(text)
-        for name, joined in folded_texts(text):
-            if self._hits(joined):
-                view: Folded | Numbers = folds(text, name)
-                hits += [
-                    ([part for span in spans for part in view.where(*span)], what)
-                    for spans, what in self._hits(view.text)
-                ]
-        return hits
-
-    def _search(self, text: str, literals: Mapping[str, str], *, look: bool = True) -> Iterator[tuple[int, int, str]]:
-        """Every secret that stands in the text as it is. `look`: also what only looks like one."""
-        for literal, what in literals.items():
-            at = text.find(literal)
-            while at >= 0:
-                yield at, at + len(literal), what
-                at = text.find(literal, at + len(literal))
-        if not look:
-            return
-        for maker, hint, pattern in KEY_PATTERNS:
-            if hint in text:
-                yield from ((*match.span(), maker) for match in pattern.finditer(text))
-        if "=" in text and _QUERY_HINT.search(text):
-            for match in _IN_QUERY.finditer(text):
-                if match[1] != IN_URL and PLACEHOLDER not in match[1]:
-                    yield (*match.span(1), "a key in a URL")
-        for pattern in self._patterns:
-            for match in pattern.finditer(text):
-                if match[0] and PLACEHOLDER not in match[0] and set(match[0]) != {"*"}:
-                    yield (*match.span(), f"what filter_patterns has as {pattern.pattern!r}")
-
-    def _note(self, hits: Iterable[_Hit]) -> None:
+    def _note(self, hits: Iterable[Hit]) -> None:
         if self._where is not None:
             for _, what in hits:
                 finding = Finding(what, self._where)
                 if finding not in self.findings:
                     self.findings.append(finding)
-
-
-def _plain(literal: str) -> str:
-    return unescape(literal).replace("+", " ")
 
 
 def _json(body: bytes) -> Any:
@@ -432,7 +343,7 @@ def _text(data: bytes) -> str:
     return data.decode("utf-8", "surrogateescape")
 
 
-def _size(hit: _Hit) -> int:
+def _size(hit: Hit) -> int:
     return sum(end - start for start, end in hit[0])
 
 

@@ -1,0 +1,114 @@
+"""Finds secrets in a text: values that are known, what only looks like a key, and what patterns say; as it stands, and under escapes.
+
+What counts as a secret is in `secrets`; what is done about one, in `redact`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final
+
+from pytest_streamrt.cassette.placeholders import IN_URL, PLACEHOLDER
+from pytest_streamrt.cassette.secrets import KEY_PATTERNS, NAMES_IN_URLS, SHORTEST, in_base64
+from pytest_streamrt.cassette.views import (
+    Folded,
+    Numbers,
+    Span,
+    Unescaped,
+    as_lines,
+    folded_texts,
+    folds,
+    has_escapes,
+    unescape,
+)
+
+__all__ = ["Hit", "Search"]
+
+_SHORTEST_PLAIN: Final = 8  # characters that are left of a secret without its escapes, for it to be told from words
+_IN_QUERY: Final = re.compile(rf"""(?:[?&#]|&amp;)(?:{NAMES_IN_URLS})=([^&#\s"'\\<>]{{12,}})""", re.IGNORECASE)
+_QUERY_HINT: Final = re.compile(
+    r"(?:assertion|auth|code|jwt|key|passw|secret|sig|token|verifier|credential)\w{0,8}=", re.IGNORECASE
+)
+
+Hit = tuple[list[Span], str]
+"""The parts of a text that make up a secret, and what it is."""
+
+
+class Search:
+    """What is secret, and where that stands in a text.
+
+    Args:
+        patterns: what is a secret in any text.
+    """
+
+    def __init__(self, patterns: Sequence[re.Pattern[str]] = ()) -> None:
+        self._patterns = patterns
+        self._literals: dict[str, str] = {}
+        self._plain: dict[str, str] = {}  # the same, without their escapes
+        self._has_escapes = False  # whether any of them is written with escapes that every text has
+
+    def know(self, value: str, what: str) -> None:
+        """From now on that value is a secret, wherever it stands. One of less than 12 characters is too common to be."""
+        if len(value) >= SHORTEST and PLACEHOLDER not in value and value not in self._literals:
+            self._literals[value] = what
+            self._literals |= dict.fromkeys(in_base64(value), f"{what} in base64")
+            plain = _plain(value)
+            if len(plain) >= _SHORTEST_PLAIN:
+                self._plain[plain] = what
+            self._has_escapes |= not (value.isascii() and value.isprintable()) or any(c in '"\\ +' for c in value)
+
+    def hits(self, text: str, *, look: bool = True) -> list[Hit]:
+        """Every secret in the text. Without `look`: not what only looks like one."""
+        hits: list[Hit] = [([(start, end)], what) for start, end, what in self._search(text, self._literals, look=look)]
+        if has_escapes(text, all=self._has_escapes or bool(self._patterns)) or (self._has_escapes and "+" in text):
+            hits += self._hits_under_escapes(text)
+        return hits
+
+    def _hits_under_escapes(self, text: str) -> list[Hit]:
+        plain = unescape(text)
+        found = list(self._search(plain, {}))
+        # In a form, a space is written as a plus.
+        found += self._search(plain.replace("+", " "), self._plain, look=False)
+        if not found:
+            return []
+        view = Unescaped(text)
+        return [([view.where(start, end)], what) for start, end, what in found]
+
+    def hits_in_deltas(self, text: str) -> list[Hit]:
+        """Every secret in the texts that the deltas of a stream add up to, each at its places in the stream's text."""
+        hits: list[Hit] = []
+        text = as_lines(text)
+        for name, joined in folded_texts(text):
+            if self.hits(joined):
+                view: Folded | Numbers = folds(text, name)
+                hits += [
+                    ([part for span in spans for part in view.where(*span)], what)
+                    for spans, what in self.hits(view.text)
+                ]
+        return hits
+
+    def _search(self, text: str, literals: Mapping[str, str], *, look: bool = True) -> Iterator[tuple[int, int, str]]:
+        """Every secret that stands in the text as it is. `look`: also what only looks like one."""
+        for literal, what in literals.items():
+            at = text.find(literal)
+            while at >= 0:
+                yield at, at + len(literal), what
+                at = text.find(literal, at + len(literal))
+        if not look:
+            return
+        for maker, hint, pattern in KEY_PATTERNS:
+            if hint in text:
+                yield from ((*match.span(), maker) for match in pattern.finditer(text))
+        if "=" in text and _QUERY_HINT.search(text):
+            for match in _IN_QUERY.finditer(text):
+                if match[1] != IN_URL and PLACEHOLDER not in match[1]:
+                    yield (*match.span(1), "a key in a URL")
+        for pattern in self._patterns:
+            for match in pattern.finditer(text):
+                if match[0] and PLACEHOLDER not in match[0] and set(match[0]) != {"*"}:
+                    yield (*match.span(), f"what filter_patterns has as {pattern.pattern!r}")
+
+
+def _plain(literal: str) -> str:
+    return unescape(literal).replace("+", " ")
