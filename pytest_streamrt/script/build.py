@@ -105,8 +105,8 @@ class Script:
 
     def prefix(self, n: int) -> Script:
         """What had been said after the first n deltas, as a script that ends with the nth: faults and all come after."""
-        if not 0 <= n <= len(self):
-            msg = f"prefix({n}): this script has {counted(len(self), 'delta')}"
+        if not isinstance(n, int) or isinstance(n, bool) or not 0 <= n <= len(self):
+            msg = f"prefix({n!r}): this script has {counted(len(self), 'delta')}"
             raise ScriptError(msg)
         said: list[Part] = []
         for part in self.parts:

@@ -283,11 +283,17 @@ def error(
         exchange: over a recording, the number of the exchange, from 1 on.
 
     Raises:
-        ScriptError: the status is digits in quotes, or a number or a time makes no sense.
+        ScriptError: the status is digits in quotes or none of an error, or a number or a time makes no sense.
     """
     __tracebackhide__ = True
     if isinstance(status_or_code, str) and status_or_code.isdecimal():
         msg = f"error({status_or_code!r}) is a code of the provider's in mid-stream; an HTTP status is a number: error({status_or_code})"
+        raise ScriptError(msg)
+    is_status = (
+        isinstance(status_or_code, int) and not isinstance(status_or_code, bool) and 400 <= status_or_code <= 599
+    )
+    if not is_status and not isinstance(status_or_code, str):
+        msg = f"error({status_or_code!r}): an HTTP status that is an error is a whole number from 400 to 599, such as 429 or 503"
         raise ScriptError(msg)
     if retry_after is not None:
         require_time("error: retry_after", retry_after)

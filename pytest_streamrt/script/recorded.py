@@ -53,6 +53,9 @@ def script_of(events: Iterable[Event], *, timed: bool) -> Script:
     """The script of one inference. See `script.from_events`."""
     recorder = _Recorder(timed=timed)
     for event in events:
+        if not isinstance(event, Event):
+            msg = f"from_events: these are events, as decode(data, dialect) or transcript.of(source) gives them, and {event!r:.80} is none"
+            raise ScriptError(msg)
         recorder.add(event)
     return Script(numbered(recorder.finish()))
 

@@ -34,6 +34,17 @@ MISTAKES = [
     pytest.param(lambda: script.stall(after=-1), "stall: after=-1 is no whole number from 0 on", id="after=-1"),
     pytest.param(lambda: script.error(429, exchange=0), "exchange=0 is no whole number from 1 on", id="exchange=0"),
     pytest.param(lambda: script.error("429"), r"an HTTP status is a number: error\(429\)", id="a status in quotes"),
+    pytest.param(
+        lambda: script.error(200), r"error\(200\): an HTTP status that is an error is a", id="a status of none"
+    ),
+    pytest.param(lambda: script.error(True), r"error\(True\): an HTTP status that is an error is a", id="no status"),
+    pytest.param(lambda: script.error(None), r"error\(None\): an HTTP status that is an error is a", id="None"),
+    pytest.param(lambda: script("a").prefix("1"), r"prefix\('1'\): this script has 1 delta", id="a prefix in quotes"),
+    pytest.param(lambda: script("a").prefix(2), r"prefix\(2\): this script has 1 delta", id="a prefix beyond it"),
+    pytest.param(
+        lambda: script.from_events("a"), "from_events: these are events, .* 'a' is none", id="a text for events"
+    ),
+    pytest.param(lambda: script.from_events([{"type": "text.delta"}]), "'text.delta'} is none", id="JSON for events"),
     pytest.param(lambda: script("a", every=1, tps=1), "every=1 and tps=1 both say how fast", id="every and tps"),
     pytest.param(lambda: script("a", every=0, tps=1), "every=0 and tps=1 both say how fast", id="every=0 and tps"),
     pytest.param(lambda: script("a", tps=0), "tps=0 deltas a second is no speed", id="tps=0"),
