@@ -26,6 +26,7 @@ def check_function(function: object, whose: str) -> None:
     Raises:
         ScriptError: it is async, or cannot be called.
     """
+    __tracebackhide__ = True
     if not callable(function) or inspect.iscoroutinefunction(function):
         msg = f"{whose}.respond takes a plain function that gives a script, not {function!r}"
         raise ScriptError(msg)

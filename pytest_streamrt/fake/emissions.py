@@ -73,6 +73,10 @@ class Emissions:
 
     async def reached(self, n: int) -> None:
         """Wait until n deltas are out, or with 0 until it was asked, and whoever got the last has dealt with it."""
+        __tracebackhide__ = True
+        if isinstance(n, bool) or not isinstance(n, int):
+            msg = f"emitted({n!r}): how many deltas is a whole number; 0 is until it was asked"
+            raise TypeError(msg)
         if self._begun and self.count >= n:
             return
 

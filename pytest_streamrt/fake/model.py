@@ -67,6 +67,7 @@ class FakeModel:
         Raises:
             ScriptError: it is async.
         """
+        __tracebackhide__ = True
         check_function(function, "FakeModel")
         self._function = function
 
@@ -76,6 +77,7 @@ class FakeModel:
         Whoever waits goes on when the nth delta has been dealt with, and before the next one comes. A handler that waits lends
         its inbox meanwhile.
         """
+        __tracebackhide__ = True
         with lending():
             await self._emissions.reached(n)
 

@@ -116,7 +116,14 @@ class FakeProvider:
 
         Args:
             respx_mock: respx's fixture of that name, or what ``respx.mock`` gives, started or not.
+
+        Raises:
+            TypeError: it is no router of respx.
         """
+        __tracebackhide__ = True
+        if not hasattr(respx_mock, "route"):
+            msg = f"fake_provider.mount takes a router of respx, such as its fixture respx_mock, not {respx_mock!r}"
+            raise TypeError(msg)
         register_httpcore2()
         self._router = respx_mock
         respx_mock.route(name="fake_provider").mock(side_effect=self._as_route)
@@ -157,6 +164,7 @@ class FakeProvider:
         not streamed gives all of its deltas at once. In a sync test nobody can wait while the client reads: see `emitted` of
         the call in `calls`.
         """
+        __tracebackhide__ = True
         await self._emissions.reached(n)
 
     def problem(self) -> str | None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NoReturn, Self, Unpack
 
 from pytest_streamrt.clock import NS
-from pytest_streamrt.errors import TranscriptError
+from pytest_streamrt.errors import InferenceFailed, TranscriptError
 from pytest_streamrt.events.items import Item
 from pytest_streamrt.events.types import (
     Citation,
@@ -62,6 +62,8 @@ class Expectation(Speech):
         self._goes_on("inference")
         if self._begun:
             self._refuse(TranscriptError(f"inference({n}) comes before any step: begin another chain with expect()"))
+        if isinstance(n, bool) or not isinstance(n, int):
+            self._refuse(TypeError(f"inference(): which one is a whole number, from 1 on, not {n!r}"))
         stories = list(dict.fromkeys(each.story for each in self._told if each.story and each.event.inference_seq))
         if not stories:
             self._fail(f"an inference number {n}", f"no inference of {self.source!r} at all", 0)
@@ -268,6 +270,8 @@ class Expectation(Speech):
     def failed(self, *, kind: Any = ANY, message: Any = ANY, **times: Unpack[Times]) -> Self:
         """The inference fails. Kinds are "transport", "provider", "model", "tool" and "limit"."""
         __tracebackhide__ = True
+        if isinstance(kind, str) and kind not in InferenceFailed.KINDS:
+            self._refuse(TranscriptError(f"failed(kind={kind!r}): the kinds are {', '.join(InferenceFailed.KINDS)}"))
         return self._one(
             _called("failed", kind=kind, message=message),
             lambda e: isinstance(e, InferenceFailure) and agrees(kind, e.kind) and agrees(message, e.message),

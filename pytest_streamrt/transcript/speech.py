@@ -128,6 +128,11 @@ class Speech(Chain):
         if any(isinstance(value, str) and not value for value in (exact, contains, pattern)):
             msg = f"{what}(): empty {what} says nothing. For any {what} at all write .{what}(); for none leave it out"
             self._refuse(TranscriptError(msg))
+        try:
+            re.compile(matches or "")
+        except (re.error, TypeError) as error:
+            msg = f"{what}(matches={matches!r}): this is no regular expression: {error}. For a text as it stands: contains="
+            self._refuse(TranscriptError(msg))
         wanted = what
         if exact is not ANY:
             wanted = f"{what} {exact!r}" if isinstance(exact, str) else f"{what}: {show_value(exact)}"

@@ -52,8 +52,11 @@ def asked(predicate: Any, value: Any) -> bool:
     """What the predicate says of a value.
 
     Raises:
-        TypeError: it is async.
+        TypeError: it is async, or no function.
     """
+    if not callable(predicate):
+        msg = f"{predicate!r} is no predicate: that is a function, such as lambda event: event.type == 'status'"
+        raise TypeError(msg)
     given = predicate(value)
     if inspect.isawaitable(given):
         if inspect.iscoroutine(given):

@@ -193,3 +193,9 @@ async def test_an_abort_at_every_point_keeps_what_was_said_by_then(n, environmen
 def test_an_unknown_argument_is_refused_by_the_name_that_the_user_wrote():
     with pytest.raises(TypeError, match=r"^script\(\) got an unexpected keyword argument 'evry'"):
         script("a", evry=1)
+
+
+@pytest.mark.parametrize("n", ["1", 1.0, True, None])
+async def test_deltas_are_waited_for_in_whole_numbers(n):
+    with pytest.raises(TypeError, match="how many deltas is a whole number; 0 is until it was asked"):
+        await FakeModel(script("a")).emitted(n)

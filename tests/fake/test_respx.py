@@ -109,3 +109,10 @@ async def test_a_router_that_was_started_before_anybody_knew_httpx2(monkeypatch,
         assert await ask() == "Hello"
     finally:
         router.stop()
+
+
+def test_what_is_no_router_is_refused(fake_provider):
+    with pytest.raises(
+        TypeError, match="fake_provider.mount takes a router of respx, such as its fixture respx_mock, not 1"
+    ):
+        fake_provider.mount(1)

@@ -278,3 +278,42 @@ async def test_arguments_as_they_are_sent_are_told_what_to_write():
         (await answered()).expect("bot").reasoning("Hm.").text("Hello").tool_call(
             "weather", arguments='{"city": "Paris", "days": 3}'
         )
+
+
+@pytest.mark.parametrize(
+    ("step", "error", "message"),
+    [
+        (
+            lambda chain: chain.text(matches="("),
+            TranscriptError,
+            "text(matches='('): this is no regular expression: missing )",
+        ),
+        (lambda chain: chain.text(matches=5), TranscriptError, "text(matches=5): this is no regular expression"),
+        (
+            lambda chain: chain.where("status"),
+            TypeError,
+            "'status' is no predicate: that is a function, such as lambda",
+        ),
+        (lambda chain: chain.skip_until(5), TypeError, "5 is no predicate"),
+        (
+            lambda chain: chain.failed(kind="network"),
+            TranscriptError,
+            "the kinds are transport, provider, model, tool, limit",
+        ),
+        (lambda chain: chain.inference("first"), TypeError, "which one is a whole number, from 1 on, not 'first'"),
+    ],
+)
+async def test_a_step_that_makes_no_sense_is_refused_and_the_chain_is_done(step, error, message):
+    transcript = await say(script("a"))
+
+    with pytest.raises(error, match=re.escape(message)):
+        step(transcript.expect("bot"))
+
+    assert transcript.unfinished() == []
+
+
+async def test_laws_to_be_skipped_are_a_list():
+    transcript = await say(script("a"))
+
+    with pytest.raises(TypeError, match=re.escape("it is a list of laws, such as skip=[8]")):
+        transcript.assert_lawful(skip=8)
