@@ -158,6 +158,7 @@ class Transcript(Questions):
             TypeError: this is no stream, or `decode` is no function; it says what to do.
             TranscriptError: there is no such dialect, or the source has no name.
         """
+        __tracebackhide__ = True
         check_stream(stream)
         if not isinstance(source, str) or not source:
             raise TranscriptError(f"record(source=…): a source has a name, such as 'agent', and not {source!r}")

@@ -57,7 +57,18 @@ def draw_marbles(events: Sequence[Event], frame: float | None = None) -> str:
     Args:
         events: the events of a transcript, in order.
         frame: seconds for each column of waiting; by default what makes the drawing about 72 columns wide.
+
+    Raises:
+        TypeError: `frame` is no number.
+        ValueError: it is no time above 0.
     """
+    __tracebackhide__ = True
+    if isinstance(frame, bool) or not isinstance(frame, int | float | None):
+        msg = f"marbles(frame={frame!r}): a column takes a time in seconds, which is a number"
+        raise TypeError(msg)
+    if frame is not None and not 0 < frame < math.inf:
+        msg = f"marbles(frame={frame}): a column takes a time in seconds above 0"
+        raise ValueError(msg)
     marbles = _marbles(events)
     if not marbles:
         return "(nothing was said)" if events else "(nothing happened)"
@@ -129,9 +140,6 @@ def _cells(marbles: Sequence[_Marble]) -> dict[tuple[str, int], str]:
 def _gaps(instants: Sequence[int], signs: int, frame: float | None) -> list[int]:
     """Columns of waiting before each instant, where signs take up so many."""
     waits = [later - earlier for earlier, later in pairwise(instants)]
-    if frame is not None and not 0 < frame < math.inf:
-        msg = f"marbles(frame={frame}): a column takes a time in seconds above 0"
-        raise ValueError(msg)
     if frame is not None:
         frame_ns = max(round(frame * NS), 1)
     else:

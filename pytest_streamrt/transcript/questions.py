@@ -155,6 +155,7 @@ class Questions(Readable):
         Args:
             frame: seconds for each column; by default what makes the drawing fit.
         """
+        __tracebackhide__ = True
         return draw_marbles(self.events, frame)
 
     def order(self, *moments: Expectation | Event | Callable[[Event], bool]) -> None:

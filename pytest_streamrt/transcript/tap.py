@@ -27,6 +27,7 @@ def check_stream(stream: Any) -> None:
     Raises:
         TypeError: it can be neither iterated nor entered; it says what to do instead, where that is known.
     """
+    __tracebackhide__ = True
     if isinstance(stream, str | bytes | bytearray | dict):
         raise TypeError(f"record() takes a stream, not a {type(stream).__name__}: an iterator of pieces")
     if _abilities(stream):

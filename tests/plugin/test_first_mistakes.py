@@ -198,8 +198,26 @@ def test_wrong_use_is_shown_where_it_is_and_not_in_our_insides(project):
         def test_no_such_source(transcript):
             transcript.metrics("nobody")
 
+        def test_no_stream(transcript):
+            transcript.record(None, source="agent")
+
+        def test_no_dialect(transcript):
+            transcript.record(iter("a"), source="agent", decode="openai")
+
+        def test_no_frame(transcript):
+            transcript.marbles(frame="1")
+
+        def test_no_laws(transcript):
+            transcript.assert_lawful(skip=8)
+
+        def test_no_function(fake_provider):
+            fake_provider.respond(script("a"))
+
         @pytest.mark.anyio
         class TestAsync:
+            async def test_no_number(self, fake_provider):
+                await fake_provider.emitted("1")
+
             async def test_in_no_room(self):
                 await bot().infer("Hi")
 
@@ -215,7 +233,7 @@ def test_wrong_use_is_shown_where_it_is_and_not_in_our_insides(project):
 
     result = project.run("-p", "no:trio", "-k", "not trio")
 
-    result.assert_outcomes(failed=10)
+    result.assert_outcomes(failed=16)
     shown = result.stdout.str()
     assert "an environment needs a running event loop: make the test `async def`, with @pytest.mark.anyio" in shown
     for inside in ("runtime", "fake", "script", "transcript", "models", "plugin"):

@@ -29,6 +29,7 @@ def adapter_for(decode: Decode | None, stream: Any) -> Adapter:
         TranscriptError: there is no such dialect.
         TypeError: `decode` is neither a name nor a function.
     """
+    __tracebackhide__ = True
     if decode is None:
         return AnyAdapter(rounds=type(stream).__module__.partition(".")[0] not in _SDKS)
     if isinstance(decode, str):
