@@ -22,6 +22,7 @@ __all__ = ["EVENTS", "event_lines", "failure_section", "message_cleaner", "snaps
 EVENTS: Final = "Events:"
 """The line after which a snapshot has an event a line."""
 
+_EVENT: Final = re.compile(r"(?<!\d)(\d+\.\d{9})  ")  # the time of one, as the message of a failed expectation has it
 _WINDOWS: Final = re.compile(r"( differs: [\w ]+)[:;] .*")  # what `where_they_differ` shows of two texts
 _LAST: Final = 12  # events that a failing test shows beneath its marbles
 # The fields of events that are pieces of a longer text, by type.
@@ -65,25 +66,21 @@ def message_cleaner(transcript: Transcript, redactor: Redactor | None = None) ->
     """
     cleaner = masked(redactor, transcript.secrets)
     events = transcript.events
-    pairs = (
-        (_shown(old), _shown(new)) for old, new in zip(events, _clean(events, cleaner), strict=True) if old is not new
-    )
-    across = [(old, new) for old, new in pairs if old != new]
+    across: dict[str, list[tuple[str, str]]] = {}  # by their time, so that few are looked for in a line
+    for old, new in zip(events, _clean(events, cleaner), strict=True):
+        if old is not new:
+            across.setdefault(f"{old.time:.9f}", []).append((show_event(old), show_event(new)))
 
     def clean(lines: Sequence[str]) -> list[str]:
         done = []
         for line in lines:
-            for old, new in across:
+            event = _EVENT.search(line)
+            for old, new in across.get(event[1], ()) if event is not None else ():
                 line = line.replace(old, new)  # noqa: PLW2901 - the same line, with less in it
             done.append(cleaner.text(line))
         return done if done == list(lines) else [_WINDOWS.sub(r"\1", line) for line in done]
 
     return clean
-
-
-def _shown(event: Event) -> str:
-    """An event as the message of a failed expectation has it."""
-    return f"{event.time:.9f}  {show_event(event)}"
 
 
 def snapshot_text(transcript: Transcript, redactor: Redactor | None = None) -> str:
