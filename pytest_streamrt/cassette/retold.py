@@ -26,7 +26,8 @@ class _Retold(Transcript):
 
     def note(self, exchange: Exchange, happening: object) -> None:
         """Write it down at the time that was told."""
-        self._entries.append((self.at_ns, exchange, happening))
+        self._entries.append((self.at_ns, happening))
+        self._by.append(exchange)
 
 
 def retold(interactions: Iterable[Interaction]) -> Transcript:

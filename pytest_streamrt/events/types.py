@@ -360,8 +360,8 @@ AnyEvent = (
 
 _E = TypeVar("_E", bound=Event)
 
-_set_attributes: Final = Event.__dict__["__dict__"].__set__
-"""Gives an object all its attributes at once; `object.__setattr__(…, "__dict__", …)` takes twice as long to find it."""
+set_attributes: Final = Event.__dict__["__dict__"].__set__
+"""Gives an event all its attributes at once; `object.__setattr__(…, "__dict__", …)` takes twice as long to find it."""
 
 
 def stamp(
@@ -384,5 +384,5 @@ def stamp(
     values["round"] = round
     values["cause"] = cause
     copy = object.__new__(type(event))
-    _set_attributes(copy, values)
+    set_attributes(copy, values)
     return copy

@@ -21,7 +21,8 @@ from pytest_streamrt.runtime.inference import Inference
 from pytest_streamrt.runtime.mailbox import Mailbox, open_mailbox
 from pytest_streamrt.runtime.order import EventLog, Order
 from pytest_streamrt.runtime.participant import Participant, check_admissible, check_signal
-from pytest_streamrt.runtime.waiting import Bell, Settling, lending, waiting_for
+from pytest_streamrt.runtime.waiting import Settling, lending, waiting_for
+from pytest_streamrt.runtime.waking import Bell
 
 if TYPE_CHECKING:
     from pytest_streamrt.runtime.agent import Agent

@@ -10,7 +10,7 @@ from pytest_streamrt.runtime.acting import hearing
 from pytest_streamrt.runtime.cancellation import strays_are_errors
 from pytest_streamrt.runtime.mailbox import Mailbox
 from pytest_streamrt.runtime.participant import Participant
-from pytest_streamrt.runtime.waiting import Bell
+from pytest_streamrt.runtime.waking import Bell
 
 __all__ = ["HEARD_TWICE", "explain", "hear"]
 

@@ -11,7 +11,7 @@ from pytest_streamrt.clock.current import now_ns
 from pytest_streamrt.clock.timeline import NS
 from pytest_streamrt.errors import StreamrtWarning
 from pytest_streamrt.events.order import DELTAS
-from pytest_streamrt.events.types import DeltasDropped, Event, stamp
+from pytest_streamrt.events.types import DeltasDropped, Event, set_attributes, stamp
 from pytest_streamrt.runtime.acting import acting
 from pytest_streamrt.runtime.hearing import HEARD_TWICE
 from pytest_streamrt.runtime.mailbox import Blocking, Mailbox, Thinning
@@ -93,17 +93,28 @@ class Order:
     def emit(self, event: Event, source: Any, inference: Inference | None = None) -> None:
         """Number, log and hand out one event: a single step, without waiting, so that nothing comes between.
 
-        Warns where too much waits for somebody. It is one function because a room is no faster than this.
+        Warns where too much waits for somebody. All of it is one function, because a room is no faster than this.
         """
         log, occasion = self.log, acting.get()
         self.seq = seq = self.seq + 1
         time = log.elapsed() if log is not None else (now_ns() - self._began) / NS
         cause = occasion.cause if occasion.order is self else None
+        values = event.__dict__.copy()  # from here on as in `stamp`
+        values["seq"] = seq
+        values["time"] = time
+        values["source"] = source.name
+        values["cause"] = cause
         if inference is None:
-            stamped = stamp(event, seq, time, source.name, None, 0, 0, cause)
+            values["inference"] = None
+            values["inference_seq"] = 0
+            values["round"] = 0
         else:
             inference._seq += 1
-            stamped = stamp(event, seq, time, source.name, inference.id, inference._seq, inference._round, cause)
+            values["inference"] = inference.id
+            values["inference_seq"] = inference._seq
+            values["round"] = inference._round
+        stamped = object.__new__(type(event))
+        set_attributes(stamped, values)
         if log is not None:
             log.log(stamped, self._room)
             self.sources.append(source)

@@ -16,7 +16,7 @@ from pytest_streamrt.runtime.acting import Acting, acting
 from pytest_streamrt.runtime.cancellation import strays_are_errors
 from pytest_streamrt.runtime.source import CLOSE_TIMEOUT
 from pytest_streamrt.runtime.tools import BadArguments, Reporter, failure_of, reporter
-from pytest_streamrt.runtime.waiting import Bell
+from pytest_streamrt.runtime.waking import Bell
 
 if TYPE_CHECKING:
     from pytest_streamrt.runtime.environment import Environment

@@ -20,13 +20,14 @@ from anyio.lowlevel import checkpoint
 
 from pytest_streamrt.errors import WouldDeadlock
 from pytest_streamrt.runtime.acting import acting, hearing
+from pytest_streamrt.runtime.waking import Bell
 
 if TYPE_CHECKING:
     from pytest_streamrt.runtime.environment import Environment
     from pytest_streamrt.runtime.inference import Inference
     from pytest_streamrt.runtime.mailbox import Mailbox
 
-__all__ = ["Bell", "Ending", "Goal", "Party", "Settling", "lending", "waiting_for"]
+__all__ = ["Ending", "Goal", "Party", "Settling", "lending", "waiting_for"]
 
 
 class Goal(Protocol):
@@ -42,30 +43,6 @@ class Party:
 
     def __init__(self) -> None:
         self.waits: list[Goal] = []
-
-
-class Bell:
-    """Wakes all who wait for it, first come first: trio's own events keep their waiters in a set, in no order."""
-
-    def __init__(self) -> None:
-        self._waiters: list[anyio.Event] = []
-
-    async def wait(self) -> None:
-        """Wait until it rings."""
-        waiter = anyio.Event()
-        self._waiters.append(waiter)
-        try:
-            await waiter.wait()
-        finally:
-            if not waiter.is_set():
-                self._waiters.remove(waiter)
-
-    def ring(self) -> None:
-        """Wake everyone who waits now."""
-        if self._waiters:
-            waiters, self._waiters = self._waiters, []
-            for waiter in waiters:
-                waiter.set()
 
 
 class Ending(Party, anyio.Event):
@@ -157,42 +134,49 @@ def lent_inbox() -> Mailbox | None:
     return mailbox
 
 
-@contextmanager
-def lending() -> Iterator[Mailbox | None]:
+class lending:  # noqa: N801 - these two are entered for each wait, and as generators would take three times as long
     """While a handler waits for what streams do, its inbox is lent: none of them waits for it."""
-    mailbox = lent_inbox()
-    if mailbox is None:
-        yield None
-        return
-    mailbox.lend()
-    room = mailbox.owner._environment
-    if room is not None:
-        room._changed()
-    try:
-        yield mailbox
-    finally:
-        mailbox.take_back()
+
+    __slots__ = ("_mailbox",)
+
+    def __enter__(self) -> Mailbox | None:
+        self._mailbox = mailbox = lent_inbox()
+        if mailbox is not None:
+            mailbox.lend()
+            room = mailbox.owner._environment
+            if room is not None:
+                room._changed()
+        return mailbox
+
+    def __exit__(self, *_: object) -> None:
+        if self._mailbox is not None:
+            self._mailbox.take_back()
 
 
-@contextmanager
-def waiting_for(goal: Goal) -> Iterator[None]:
+class waiting_for:  # noqa: N801
     """Around a wait: it is known who waits, and for what.
 
     Raises:
         WouldDeadlock: what is waited for waits, in turn, for who asks.
     """
-    asking = _asking()
-    if asking is None:
-        yield
-        return
-    path = _path(goal, asking, set())
-    if path is not None:
-        _refuse(asking, goal, path)
-    asking.waits.append(goal)
-    try:
-        yield
-    finally:
-        asking.waits.remove(goal)
+
+    __slots__ = ("_asking", "_goal")
+
+    def __init__(self, goal: Goal) -> None:
+        self._goal = goal
+
+    def __enter__(self) -> None:
+        self._asking = asking = _asking()
+        if asking is None:
+            return
+        path = _path(self._goal, asking, set())
+        if path is not None:
+            _refuse(asking, self._goal, path)
+        asking.waits.append(self._goal)
+
+    def __exit__(self, *_: object) -> None:
+        if self._asking is not None:
+            self._asking.waits.remove(self._goal)
 
 
 def _asking() -> Party | None:

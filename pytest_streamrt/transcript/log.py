@@ -24,9 +24,8 @@ __all__ = ["Transcript"]
 _Stream = TypeVar("_Stream")
 
 
-_Entry = tuple[int, object, object]
-"""One thing that was logged: when, by whom, and what happened on an exchange, to be decoded when read; or an event, whose time is
-its own."""
+_Entry = Event | tuple[int, object]
+"""One thing that was logged: an event, or when something happened on an exchange, and what, to be decoded when read."""
 
 
 class _Tests:
@@ -50,6 +49,7 @@ class Transcript(Questions):
         self._clock: VirtualClock | None = active_clock()
         self._began = now_ns()
         self._entries: list[_Entry] = []
+        self._by: list[object] = []  # of each entry: its origin. A pair for each would keep the garbage collector busy
         self._read_entries = 0
         self._events: list[Event] = []
         self._origins: list[object] = []  # of each event: the environment, exchange or test that numbered it
@@ -83,17 +83,19 @@ class Transcript(Questions):
         clock = self._clock
         if clock is not None:
             clock.progress()
-        self._entries.append((0, origin, event))
+        self._entries.append(event)
+        self._by.append(origin)
 
     def note(self, exchange: Exchange, happening: object) -> None:
         """Write down something that happened on an exchange. For `Exchange` alone."""
         clock = active_clock()
         if clock is None and self._clock is None:  # on real time, where there may be very many
-            self._entries.append((real_ns() - self._began, exchange, happening))
-            return
-        if clock is not None:
-            clock.progress()
-        self._entries.append((self._elapsed_ns(), exchange, happening))
+            self._entries.append((real_ns() - self._began, happening))
+        else:
+            if clock is not None:
+                clock.progress()
+            self._entries.append((self._elapsed_ns(), happening))
+        self._by.append(exchange)
 
     def begin_exchange(
         self, method: str, url: str, body: bytes = b"", *, inference: str | None = None, instant: bool = False
@@ -213,9 +215,9 @@ class Transcript(Questions):
         self._read()
         after = self._places[next(i for i, event in enumerate(self._events) if event is since)]
         chunks = [
-            (i, ns)
-            for i, (ns, origin, happening) in enumerate(self._entries)
-            if origin is exchange and isinstance(happening, bytes)
+            (i, entry[0])
+            for i, (entry, origin) in enumerate(zip(self._entries, self._by, strict=True))
+            if origin is exchange and isinstance(entry, tuple) and isinstance(entry[1], bytes)
         ]
         if not any(i > after for i, _ in chunks):
             return []
@@ -227,8 +229,8 @@ class Transcript(Questions):
         running = acting.get().inference
         if running is not None and running.id == inference:
             return running._environment
-        for _, origin, happening in reversed(self._entries):
-            if isinstance(happening, InferenceStarted) and happening.inference == inference:
+        for entry, origin in zip(reversed(self._entries), reversed(self._by), strict=True):
+            if isinstance(entry, InferenceStarted) and entry.inference == inference:
                 return origin
         return None
 
@@ -245,19 +247,19 @@ class Transcript(Questions):
         """Decode what has been logged since the last time."""
         while self._read_entries < len(self._entries):
             place = self._read_entries
-            entry = self._entries[place]
+            entry, origin = self._entries[place], self._by[place]
             self._read_entries += 1
-            for event in self._events_of(entry):
+            for event in self._events_of(entry, origin):
                 self._events.append(event)
-                self._origins.append(entry[1])
+                self._origins.append(origin)
                 self._places.append(place)
 
-    def _events_of(self, entry: _Entry) -> Iterator[Event]:
-        ns, exchange, happening = entry
-        if not isinstance(exchange, Exchange):
-            assert isinstance(happening, Event)
-            yield happening
+    def _events_of(self, entry: _Entry, exchange: object) -> Iterator[Event]:
+        if isinstance(entry, Event):
+            yield entry
             return
+        assert isinstance(exchange, Exchange)
+        ns, happening = entry
         for event in exchange.read(happening):
             seq, inference_seq = self._numbers.get(id(exchange), (0, 0))
             seq += 1

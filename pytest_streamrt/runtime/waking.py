@@ -1,0 +1,78 @@
+"""How one task of a room waits until another wakes it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Protocol
+
+import anyio
+
+from pytest_streamrt.clock.current import in_trio
+
+__all__ = ["Bell", "Waker", "waker"]
+
+
+class Waker(Protocol):
+    """What one task waits for, once."""
+
+    def set(self) -> None:
+        """Wake it."""
+        ...
+
+    def is_set(self) -> bool:
+        """Whether it has been woken."""
+        ...
+
+    async def wait(self) -> None:
+        """Wait to be woken."""
+        ...
+
+
+def waker() -> Waker:
+    """One for the library that runs here."""
+    return anyio.Event() if in_trio() else _Future()
+
+
+class _Future:
+    """On asyncio: an event of anyio's takes four times as long to make, to wait for and to set, and a room does little else."""
+
+    __slots__ = ("_future", "_set")
+
+    def __init__(self) -> None:
+        self._future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._set = False
+
+    def set(self) -> None:
+        self._set = True
+        if not self._future.done():  # as it is when whoever waited has been cancelled
+            self._future.set_result(None)
+
+    def is_set(self) -> bool:
+        return self._set
+
+    async def wait(self) -> None:
+        await self._future
+
+
+class Bell:
+    """Wakes all who wait for it, first come first: trio's own events keep their waiters in a set, in no order."""
+
+    def __init__(self) -> None:
+        self._waiters: list[Waker] = []
+
+    async def wait(self) -> None:
+        """Wait until it rings."""
+        waiter = waker()
+        self._waiters.append(waiter)
+        try:
+            await waiter.wait()
+        finally:
+            if not waiter.is_set():
+                self._waiters.remove(waiter)
+
+    def ring(self) -> None:
+        """Wake everyone who waits now."""
+        if self._waiters:
+            waiters, self._waiters = self._waiters, []
+            for waiter in waiters:
+                waiter.set()
