@@ -18,9 +18,11 @@ import base64
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from json.encoder import encode_basestring
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final
+
+from pydantic_core import to_json
 
 from pytest_streamrt.cassette.interaction import Headers, Interaction, RecordedChunk
 from pytest_streamrt.cassette.replacing import replace_file
@@ -84,8 +86,7 @@ def save_cassette(path: Path, lines: Iterable[bytes]) -> None:
 
 def dump_cassette(lines: Iterable[bytes]) -> Iterator[bytes]:
     """A cassette's lines, header included."""
-    yield json.dumps(HEADER).encode() + b"\n"
-    yield from lines
+    return chain([json.dumps(HEADER).encode() + b"\n"], lines)
 
 
 def request_line(interaction: Interaction) -> bytes:
@@ -103,10 +104,10 @@ def response_line(interaction: Interaction) -> bytes:
 def chunk_line(interaction: Interaction, at: int, data: bytes) -> bytes:
     """The line for one chunk. There may be very many, so it is put together by hand."""
     try:
-        field = f'"text": {encode_basestring(data.decode())}'
+        name, value = "text", to_json(data.decode())
     except UnicodeDecodeError:
-        field = f'"base64": "{base64.b64encode(data).decode()}"'
-    return f'{{"id": {interaction.id}, "at": {_seconds(at)}, {field}}}\n'.encode()
+        name, value = "base64", b'"%b"' % base64.b64encode(data)
+    return b"".join((f'{{"id": {interaction.id}, "at": {_seconds(at)}, "{name}": '.encode(), value, b"}\n"))
 
 
 def end_line(interaction: Interaction) -> bytes:
@@ -124,7 +125,7 @@ def _line(interaction: Interaction, at: int, fields: Mapping[str, Any]) -> bytes
 
 def _seconds(at: int) -> str:
     """Written out, as 0.000083 and not 8.3e-05: people read these files, and diffs of them."""
-    return f"{at // 1_000_000}.{at % 1_000_000:06d}"
+    return f"{at / 1e6:.6f}"
 
 
 def _body_fields(body: bytes) -> dict[str, Any]:

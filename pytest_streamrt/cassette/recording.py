@@ -64,7 +64,7 @@ class Recording:
 
 def lines_of(done: Iterable[Interaction]) -> Iterator[bytes]:
     """The lines of a cassette with these exchanges, in the order in which everything happened."""
-    return (line for _, line in merge(*map(_timed, done), key=itemgetter(0)))
+    return map(itemgetter(1), merge(*map(_timed, done), key=itemgetter(0)))
 
 
 def _timed(each: Interaction) -> Iterator[tuple[int, bytes]]:
