@@ -26,7 +26,9 @@ class _Retold(Transcript):
 
     def note(self, exchange: Exchange, happening: object) -> None:
         """Write it down at the time that was told."""
-        self._entries.append((self.at_ns, happening))
+        exchange.noted_at.append(self.at_ns)
+        exchange.noted.append(happening)
+        self._entries.append(exchange)
         self._by.append(exchange)
 
 

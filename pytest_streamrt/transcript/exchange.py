@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Literal, Protocol
@@ -32,7 +33,7 @@ class _Sink(Protocol):
     """What an exchange needs of the transcript."""
 
     def note(self, exchange: Exchange, happening: object) -> None:
-        """Log something of that exchange at the present time."""
+        """Log something of that exchange at the present time, in its rows `noted` and `noted_at`."""
         ...
 
 
@@ -52,6 +53,8 @@ class Exchange:
         room: who numbered that inference: in another environment there may be one of the same id.
         instant: whether it is played without its times, so that those measured on it mean nothing.
         retry_of: the source of the exchange before it that asked for the very same and failed, if there was one.
+        noted: what the transcript has logged of it, in order; a row and not an object each, because there may be very many chunks.
+        noted_at: when each of that happened, in nanoseconds since the transcript began.
     """
 
     def __init__(
@@ -80,7 +83,9 @@ class Exchange:
         self._ended_in_full: bool | None = None
         self._sink = sink
         self._headers: dict[str, str] = {}
-        self._passed: list[bytes] = []
+        self.noted: list[object] = []
+        self.noted_at = array("q")
+        self._reached = 0  # how much of that the transcript has read
         self._unread: tuple[bytes, ...] = ()
         self._answer: Answer | None = None
         self._model = _model_of(body)
@@ -131,6 +136,10 @@ class Exchange:
             return 0
         return sum(event.type in DELTAS for event in _decoded(answer, self._unread))
 
+    def chunk_times(self) -> list[tuple[int, int]]:
+        """Of each chunk that the client has taken: which of the things it is that happened on it, and when, in nanoseconds."""
+        return [(n, self.noted_at[n]) for n, each in enumerate(self.noted) if isinstance(each, bytes)]
+
     def deltas_by_chunk(self) -> list[int]:
         """How many deltas each chunk has brought that the client has taken, as far as they can be read."""
         answer = self._new_answer()
@@ -146,7 +155,6 @@ class Exchange:
 
     def chunk(self, data: bytes) -> None:
         """The client has taken a piece of the body."""
-        self._passed.append(data)
         self._sink.note(self, data)
 
     def closed(self, how: How, *, unread: Sequence[bytes] = (), message: str = "") -> None:
@@ -158,8 +166,17 @@ class Exchange:
         self._note_closed()
         self._sink.note(self, ExchangeClosed(how, len(self._unread), message))
 
-    def read(self, happening: object) -> Iterator[Event]:
-        """For the transcript: the events in one thing that `note` logged. To be called once for each, in order."""
+    def read(self) -> tuple[int, Iterator[Event]]:
+        """For the transcript: when the next thing happened that it has logged, and the events in that."""
+        place = self._reached
+        self._reached += 1
+        return self.noted_at[place], self._events_in(self.noted[place])
+
+    @property
+    def _passed(self) -> list[bytes]:
+        return [happening for happening in self.noted if isinstance(happening, bytes)]
+
+    def _events_in(self, happening: object) -> Iterator[Event]:
         tells = self.inference is None and self.dialect is not None
         if isinstance(happening, bytes):
             if tells:

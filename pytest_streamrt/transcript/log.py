@@ -24,8 +24,8 @@ __all__ = ["Transcript"]
 _Stream = TypeVar("_Stream")
 
 
-_Entry = Event | tuple[int, object]
-"""One thing that was logged: an event, or when something happened on an exchange, and what, to be decoded when read."""
+_Entry = Event | Exchange
+"""One thing that was logged: an event, or an exchange, on which the next thing has happened, to be decoded when read."""
 
 
 class _Tests:
@@ -89,12 +89,12 @@ class Transcript(Questions):
     def note(self, exchange: Exchange, happening: object) -> None:
         """Write down something that happened on an exchange. For `Exchange` alone."""
         clock = active_clock()
-        if clock is None and self._clock is None:  # on real time, where there may be very many
-            self._entries.append((real_ns() - self._began, happening))
-        else:
-            if clock is not None:
-                clock.progress()
-            self._entries.append((self._elapsed_ns(), happening))
+        if clock is not None:
+            clock.progress()
+        on_real_time = clock is None and self._clock is None  # where there may be very many
+        exchange.noted_at.append(real_ns() - self._began if on_real_time else self._elapsed_ns())
+        exchange.noted.append(happening)
+        self._entries.append(exchange)
         self._by.append(exchange)
 
     def begin_exchange(
@@ -214,11 +214,8 @@ class Transcript(Questions):
         """When deltas were read off that exchange after an event, in nanoseconds: one entry for each delta."""
         self._read()
         after = self._places[next(i for i, event in enumerate(self._events) if event is since)]
-        chunks = [
-            (i, entry[0])
-            for i, (entry, origin) in enumerate(zip(self._entries, self._by, strict=True))
-            if origin is exchange and isinstance(entry, tuple) and isinstance(entry[1], bytes)
-        ]
+        places = [i for i, entry in enumerate(self._entries) if entry is exchange]
+        chunks = [(places[n], ns) for n, ns in exchange.chunk_times()]
         if not any(i > after for i, _ in chunks):
             return []
         counts = exchange.deltas_by_chunk()
@@ -249,18 +246,18 @@ class Transcript(Questions):
             place = self._read_entries
             entry, origin = self._entries[place], self._by[place]
             self._read_entries += 1
-            for event in self._events_of(entry, origin):
+            for event in self._events_of(entry):
                 self._events.append(event)
                 self._origins.append(origin)
                 self._places.append(place)
 
-    def _events_of(self, entry: _Entry, exchange: object) -> Iterator[Event]:
+    def _events_of(self, entry: _Entry) -> Iterator[Event]:
         if isinstance(entry, Event):
             yield entry
             return
-        assert isinstance(exchange, Exchange)
-        ns, happening = entry
-        for event in exchange.read(happening):
+        exchange = entry
+        ns, events = exchange.read()
+        for event in events:
             seq, inference_seq = self._numbers.get(id(exchange), (0, 0))
             seq += 1
             of_inference = exchange.inference is None and not event.type.startswith("exchange.")
