@@ -104,10 +104,10 @@ def response_line(interaction: Interaction) -> bytes:
 def chunk_line(interaction: Interaction, at: int, data: bytes) -> bytes:
     """The line for one chunk. There may be very many, so it is put together by hand."""
     try:
-        name, value = "text", to_json(data.decode())
+        name, value = b"text", to_json(data.decode())
     except UnicodeDecodeError:
-        name, value = "base64", b'"%b"' % base64.b64encode(data)
-    return b"".join((f'{{"id": {interaction.id}, "at": {_seconds(at)}, "{name}": '.encode(), value, b"}\n"))
+        name, value = b"base64", b'"%b"' % base64.b64encode(data)
+    return b'{"id": %d, "at": %.6f, "%b": %b}\n' % (interaction.id, at / 1e6, name, value)
 
 
 def end_line(interaction: Interaction) -> bytes:

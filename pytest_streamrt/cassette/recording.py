@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from heapq import merge
 from operator import itemgetter
@@ -26,8 +27,8 @@ class Recording:
         self._interaction = interaction
         self._began = began
         self._exchange = exchange
-        self._chunks = Chunks()
-        interaction.chunks = self._chunks
+        self._times = array("q")
+        self._data: list[bytes] = []
         interaction.at = self._now()
 
     def opened(self, status: int, headers: Sequence[tuple[str, str]]) -> None:
@@ -39,7 +40,8 @@ class Recording:
 
     def chunk(self, data: bytes) -> None:
         """A chunk has arrived. See `tee.Tape`."""
-        self._chunks.add((real_ns() - self._began) // 1_000, data)
+        self._times.append((real_ns() - self._began) // 1_000)
+        self._data.append(data)
         self._exchange.chunk(data)
 
     def ended(self, how: How, error: Exception | None = None) -> None:
@@ -56,6 +58,7 @@ class Recording:
     def finished(self) -> Interaction:
         """What was recorded. A response that nobody closed ends here, as if its client had closed it."""
         self.ended("client")
+        self._interaction.chunks = Chunks(self._times, self._data)
         return self._interaction
 
     def _now(self) -> int:

@@ -43,7 +43,7 @@ __all__ = ["Finding", "Redactor"]
 
 _ROUNDS: Final = 3  # what is left may, with what stands beside it, look like a secret again
 _FORM: Final = "application/x-www-form-urlencoded"
-_WINDOW: Final = 1 << 19  # bytes of a long stream that are looked at together, and ...
+_WINDOW: Final = 1 << 20  # bytes of a long stream that are looked at together, and ...
 _OVERLAP: Final = 1 << 17  # ... of those again with what follows: a secret cut into deltas takes up that much at most
 
 

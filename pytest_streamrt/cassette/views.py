@@ -37,7 +37,7 @@ _CONTROL: Final = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
 # A string of a JSON object, with its name; or the name of something else; or a string alone, as in an array. None goes over a
 # line's end, so that a quotation mark in other text spoils no more than its own line; but the last may lack its end, as where
 # the connection was lost.
-_INSIDE: Final = r'(?:[^"\\\n]++|\\.)*+'
+_INSIDE: Final = r'[^"\\\n]*+(?:\\.[^"\\\n]*+)*+'
 _END: Final = r'(?:"|\\?\Z)'
 _STRINGS: Final = re.compile(rf'"([^"\\\n]*+)"\s*+:\s*+"({_INSIDE}){_END}|"({_INSIDE})"\s*+:|"({_INSIDE}){_END}')
 _GROUPS: Final = _STRINGS.groups + 1  # in what `split` gives: what is before a string, and its groups
@@ -313,7 +313,8 @@ def _is_interleaved(text: str) -> bool:
         return True
     if _returning_ids(text):
         return True
-    if text.count('ndex":') == text.count('ndex":0') + text.count('ndex": 0'):  # nearly always
+    numbers = text.count('ndex":')
+    if numbers < 2 or numbers == text.count('ndex":0') + text.count('ndex": 0'):  # nearly always
         return False
     last: dict[str, int] = {}
     for name, value in _INDEX.findall(text):
