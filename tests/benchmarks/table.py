@@ -6,6 +6,7 @@ Nothing here is a test: a time is no reason to fail.
 
 from __future__ import annotations
 
+import gc
 import statistics
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -59,11 +60,19 @@ class Row:
 
 
 def paired(ours: Callable[[], float], theirs: Callable[[], float], runs: int = RUNS) -> tuple[list[float], list[float]]:
-    """Measure both, in turns, so that whatever else the machine does falls on both; after a run each that does not count."""
-    ours()
-    theirs()
-    pairs = [(ours(), theirs()) for _ in range(runs)]
-    return [pair[0] for pair in pairs], [pair[1] for pair in pairs]
+    """Measure both, in turns, so that whatever else the machine does falls on both; after a run each that does not count.
+
+    Each is the first of a pair as often as the second, and neither pays for the garbage that the other has left.
+    """
+    both = (ours, theirs)
+    taken: tuple[list[float], list[float]] = [], []
+    for run in range(-1, runs):
+        for which in (0, 1) if run % 2 else (1, 0):
+            gc.collect()
+            took = both[which]()
+            if run >= 0:
+                taken[which].append(took)
+    return taken
 
 
 def table(rows: Iterable[Row]) -> list[str]:
