@@ -127,10 +127,13 @@ def _take_all(parsed: Sequence[Any], place: int, open_: Mapping[int, Chunks]) ->
 
 def _parsed(lines: Sequence[bytes]) -> list[Any] | None:
     """All these lines as JSON, at once; None where one of them is none, or there is more in a line than one value."""
+    if not lines:
+        return []
+    array = [*lines]
+    array[0] = b"[" + array[0]
+    array[-1] += b"]"
     try:
-        parsed: list[Any] = from_json(
-            b"".join((b"[", b",".join(lines), b"]")), allow_inf_nan=False, cache_strings="keys"
-        )
+        parsed: list[Any] = from_json(b",".join(array), allow_inf_nan=False, cache_strings="keys")
     except ValueError:
         return None
     return parsed if len(parsed) == len(lines) else None
