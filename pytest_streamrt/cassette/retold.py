@@ -28,8 +28,7 @@ class _Retold(Transcript):
         """Write it down at the time that was told."""
         exchange.noted_at.append(self.at_ns)
         exchange.noted.append(happening)
-        self._entries.append(exchange)
-        self._by.append(exchange)
+        self._rows.extend((exchange, exchange))
 
 
 def retold(interactions: Iterable[Interaction]) -> Transcript:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from pytest_streamrt.clock import NS, VirtualClock, active_clock, now_ns
 from pytest_streamrt.clock.current import real_ns
@@ -48,8 +48,9 @@ class Transcript(Questions):
         super().__init__()
         self._clock: VirtualClock | None = active_clock()
         self._began = now_ns()
-        self._entries: list[_Entry] = []
-        self._by: list[object] = []  # of each entry: its origin. A pair for each would keep the garbage collector busy
+        # An entry, its origin, an entry, its origin, …: threads may write at once, so both go in at once. And no pair is made for
+        # each, which would keep the garbage collector busy.
+        self._rows: list[Any] = []
         self._read_entries = 0
         self._events: list[Event] = []
         self._origins: list[object] = []  # of each event: the environment, exchange or test that numbered it
@@ -83,8 +84,7 @@ class Transcript(Questions):
         clock = self._clock
         if clock is not None:
             clock.progress()
-        self._entries.append(event)
-        self._by.append(origin)
+        self._rows.extend((event, origin))
 
     def note(self, exchange: Exchange, happening: object) -> None:
         """Write down something that happened on an exchange. For `Exchange` alone."""
@@ -94,8 +94,7 @@ class Transcript(Questions):
         on_real_time = clock is None and self._clock is None  # where there may be very many
         exchange.noted_at.append(real_ns() - self._began if on_real_time else self._elapsed_ns())
         exchange.noted.append(happening)
-        self._entries.append(exchange)
-        self._by.append(exchange)
+        self._rows.extend((exchange, exchange))
 
     def begin_exchange(
         self, method: str, url: str, body: bytes = b"", *, inference: str | None = None, instant: bool = False
@@ -214,7 +213,7 @@ class Transcript(Questions):
         """When deltas were read off that exchange after an event, in nanoseconds: one entry for each delta."""
         self._read()
         after = self._places[next(i for i, event in enumerate(self._events) if event is since)]
-        places = [i for i, entry in enumerate(self._entries) if entry is exchange]
+        places = [i for i, entry in enumerate(self._rows[::2]) if entry is exchange]
         chunks = [(places[n], ns) for n, ns in exchange.chunk_times()]
         if not any(i > after for i, _ in chunks):
             return []
@@ -226,7 +225,8 @@ class Transcript(Questions):
         running = acting.get().inference
         if running is not None and running.id == inference:
             return running._environment
-        for entry, origin in zip(reversed(self._entries), reversed(self._by), strict=True):
+        for place in range(len(self._rows) - 2, -1, -2):
+            entry, origin = self._rows[place : place + 2]
             if isinstance(entry, InferenceStarted) and entry.inference == inference:
                 return origin
         return None
@@ -242,9 +242,9 @@ class Transcript(Questions):
 
     def _read(self) -> None:
         """Decode what has been logged since the last time."""
-        while self._read_entries < len(self._entries):
+        while 2 * self._read_entries < len(self._rows):
             place = self._read_entries
-            entry, origin = self._entries[place], self._by[place]
+            entry, origin = self._rows[2 * place : 2 * place + 2]
             self._read_entries += 1
             for event in self._events_of(entry):
                 self._events.append(event)
