@@ -10,9 +10,8 @@ from pytest_streamrt.errors import StreamrtWarning
 
 __all__ = ["warn_of_misspelt"]
 
-_LIKE: Final = (
-    0.9  # a letter too many or too few in the shortest names that have others like them; on_join is a name of its own
-)
+# A letter too many or too few in the shortest names that have others like them; on_join is a name of its own.
+_LIKE: Final = 0.9
 
 
 def warn_of_misspelt(participant: type[Any], handlers: Collection[str]) -> None:
