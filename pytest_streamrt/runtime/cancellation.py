@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import math
+from collections.abc import Callable
+from typing import Self
 
 import anyio
 
-__all__ = ["strays_are_errors"]
+__all__ = ["requests_here", "strays_are_errors"]
 
 
 class strays_are_errors:  # noqa: N801 - as a generator it would take three times as long, and a room enters it often
@@ -15,28 +17,33 @@ class strays_are_errors:  # noqa: N801 - as a generator it would take three time
 
     Let through, it would end the room without a word, as if somebody had cancelled that. trio has no such thing.
 
+    Attributes:
+        before: how often the task had been cancelled when that code began. Around several pieces of it, to be set before
+            each: before Python 3.13, an `asyncio.TaskGroup` that fails leaves one that is never taken back.
+
     Raises:
         RuntimeError: in place of such a cancellation.
     """
 
-    __slots__ = ("_before",)
+    __slots__ = ("before",)
 
-    def __enter__(self) -> None:
-        self._before = _requests()
+    def __enter__(self) -> Self:
+        self.before = requests_here()()
+        return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
         if not isinstance(error, asyncio.CancelledError):
             return
-        if _requests() > self._before or anyio.current_effective_deadline() == -math.inf:
+        if requests_here()() > self.before or anyio.current_effective_deadline() == -math.inf:
             return
         msg = "it raised CancelledError, but nobody has cancelled it: likely it awaits a task or a future that was cancelled"
         raise RuntimeError(msg) from error
 
 
-def _requests() -> int:
-    """How often the task that runs here has been cancelled, and not taken back."""
+def requests_here() -> Callable[[], int]:
+    """What says how often the task that runs here has been cancelled, and not taken back."""
     try:
         task = asyncio.current_task()
     except RuntimeError:  # not on asyncio
-        return 0
-    return 0 if task is None else task.cancelling()
+        return int
+    return int if task is None else task.cancelling

@@ -168,7 +168,8 @@ class Environment:
             raise
         finally:
             for participant in self._everyone:
-                participant._environment = None
+                if participant._environment is self:  # who has left may be in another room by now
+                    participant._environment = None
             if error is not None:
                 for failure in self._failures:
                     error.add_note(f"before that, a participant failed: {failure!r}")

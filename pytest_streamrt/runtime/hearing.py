@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from pytest_streamrt.events.types import Event, ItemCompleted, ParticipantFailed, ParticipantJoined, ParticipantLeft
 from pytest_streamrt.runtime.acting import hearing
-from pytest_streamrt.runtime.cancellation import strays_are_errors
+from pytest_streamrt.runtime.cancellation import requests_here, strays_are_errors
 from pytest_streamrt.runtime.mailbox import Mailbox
 from pytest_streamrt.runtime.participant import Participant
 from pytest_streamrt.runtime.waking import Bell
@@ -25,11 +25,11 @@ async def hear(participant: Participant, mailbox: Mailbox, change: Bell) -> None
         Exception: whatever a handler raises.
     """
     queue, take, heard = mailbox.queue, mailbox.take, mailbox.heard
-    tell, can_fill = hearing.set, mailbox.can_fill
+    tell, can_fill, requests = hearing.set, mailbox.can_fill, requests_here()
     while await mailbox.arrival():
         listens = participant._listens
         mailbox.deaf |= not listens
-        with strays_are_errors():  # around all that waits: around each it would cost more than hearing it
+        with strays_are_errors() as strays:  # around all that waits: around each it would cost more than hearing it
             while queue:
                 source, event, twice = take()
                 mailbox.in_hand = event  # and the one before is handled
@@ -37,6 +37,7 @@ async def hear(participant: Participant, mailbox: Mailbox, change: Bell) -> None
                     heard.append(event)
                 if can_fill:
                     change.ring()  # a stream may wait for that
+                strays.before = requests()  # what the one before has left behind is not this one's
                 if listens:
                     tell(event)
                     if source is participant:
@@ -48,6 +49,8 @@ async def hear(participant: Participant, mailbox: Mailbox, change: Bell) -> None
                 if twice:
                     tell(event)
                     await _hear_again(participant, source, event)
+                    if not listens:  # the one that has just run may have given it such a handler
+                        listens = participant._listens
             mailbox.give_up()
             change.ring()
 

@@ -11,7 +11,7 @@ from pytest_streamrt.clock.current import now_ns
 from pytest_streamrt.clock.timeline import NS
 from pytest_streamrt.errors import StreamrtWarning
 from pytest_streamrt.events.order import DELTAS
-from pytest_streamrt.events.types import DeltasDropped, Event, set_attributes, stamp
+from pytest_streamrt.events.types import DeltasDropped, Event, new, set_attributes, stamp
 from pytest_streamrt.runtime.acting import acting
 from pytest_streamrt.runtime.hearing import HEARD_TWICE
 from pytest_streamrt.runtime.mailbox import Blocking, Mailbox, Thinning
@@ -113,7 +113,7 @@ class Order:
             values["inference"] = inference.id
             values["inference_seq"] = inference._seq
             values["round"] = inference._round
-        stamped = object.__new__(type(event))
+        stamped = new(type(event))
         set_attributes(stamped, values)
         if log is not None:
             log.log(stamped, self._room)

@@ -172,6 +172,32 @@ async def test_a_handler_that_awaits_a_cancelled_task_fails_and_the_rest_go_on(e
 
 
 @on_asyncio
+async def test_so_it_is_after_a_task_group_that_failed(environment):
+    """Before Python 3.13, such a group leaves its task with a request to cancel that is never taken back."""
+
+    class Careless(Observer):
+        async def on_external_event(self, source, event):
+            if event.name == "group":
+                with pytest.raises(ExceptionGroup):
+                    async with asyncio.TaskGroup() as tasks:
+                        tasks.create_task(breaks())
+                        tasks.create_task(anyio.sleep(1))
+            else:
+                await cancelled_helper()
+
+    careless = Careless("careless")
+    with pytest.raises(ExceptionGroup) as caught:
+        async with environment(careless) as room:
+            room.emit(Signal("group"))
+            room.emit(Signal("helper"))
+            await room.settled()
+
+    failure = caught.value.exceptions[0]
+    assert "CancelledError, but nobody has cancelled it" in str(failure)
+    assert "while it handled Signal(name='helper'" in failure.__notes__[0]
+
+
+@on_asyncio
 async def test_a_model_that_awaits_a_cancelled_task_fails_its_inference(environment, transcript):
     class Careless:
         async def stream(self, context, tools):
