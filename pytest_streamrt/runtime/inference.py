@@ -214,7 +214,7 @@ class Inference:
         self._calls.next_round()
         self._latest = None
         self._round += 1
-        await self._environment._room_for_more()
+        await self._environment._room_for_more(self)
         return self._outcome is None
 
     async def _draw(self) -> None:
@@ -233,7 +233,9 @@ class Inference:
                     check_event(event, model)
                     if not self._take(event):
                         break
-                    await self._environment._room_for_more()
+                    await self._environment._room_for_more(self)
+                    if self._outcome is not None:
+                        break
             self._complete(None)
         except Exception as error:  # noqa: BLE001 - likewise
             self._report(error)

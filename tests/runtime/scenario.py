@@ -171,3 +171,24 @@ scenarios = st.builds(
     ending=endings,
 )
 """Any story."""
+
+INFER = Step("infer")
+JUST_WOKEN = Scenario(
+    members=(
+        Member(
+            Inbox.block(1),
+            0.0,
+            (Rule("text.delta", 1, (INFER, INFER)),),
+            (script(reasoning("x", "y"), "a"),),
+            limits={"max_rounds": 1, "max_parallel_tools": 1},
+        ),
+        Member(None, 0.0, (Rule("text.delta", 1, (INFER,)),), (script("a", "a"),)),
+        Member(
+            Inbox.block(1), 0.25, (Rule("text.delta", 1, (Step("abort"),)), Rule("text.delta", 3, (Step("abort"),)))
+        ),
+    ),
+    gates=(),
+    steps=(INFER, INFER),
+    ending=("settle", 0.0),
+)
+"""An abort comes when its stream has just been woken, as there is room: it went back to wait, and how often hung on the backend."""

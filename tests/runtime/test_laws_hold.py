@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pytest_streamrt import Inbox, Observer
 from pytest_streamrt.events import TERMINALS, from_json, to_json
-from tests.runtime.scenario import scenarios
+from tests.runtime.scenario import JUST_WOKEN, scenarios
 from tests.runtime.story import Boom, play
 from tests.strategies import examples
 
@@ -35,6 +35,7 @@ def check(story):
 
 
 @given(scenario=scenarios)
+@example(scenario=JUST_WOKEN)
 @examples(60)
 def test_the_laws_hold_and_asyncio_and_trio_tell_the_same_story(scenario):
     """Law 10: to the byte."""

@@ -202,7 +202,7 @@ async def test_an_inbox_that_held_too_much_is_named():
 @pytest.mark.anyio
 @pytest.mark.virtual_time
 async def test_a_stream_that_does_not_wait_breaks_law_11(monkeypatch):
-    async def at_once(room):
+    async def at_once(room, inference):
         await anyio.lowlevel.checkpoint()
 
     monkeypatch.setattr(Environment, "_room_for_more", at_once)
