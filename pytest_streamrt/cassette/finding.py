@@ -10,10 +10,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from pytest_streamrt.cassette.placeholders import IN_URL, PLACEHOLDER
+from pytest_streamrt.cassette.places import Numbers
 from pytest_streamrt.cassette.secrets import KEY_PATTERNS, NAMES_IN_URLS, SHORTEST, in_base64
 from pytest_streamrt.cassette.views import (
     Folded,
-    Numbers,
     Span,
     Unescaped,
     as_lines,
@@ -53,9 +53,10 @@ class Search:
         if len(value) >= SHORTEST and PLACEHOLDER not in value and value not in self._literals:
             self._literals[value] = what
             self._literals |= dict.fromkeys(in_base64(value), f"{what} in base64")
-            plain = _plain(value)
-            if len(plain) >= _SHORTEST_PLAIN:
-                self._plain[plain] = what
+            # A backslash that was written as %5C or \\u005c has gone, and what follows it is as it was.
+            for plain in (_plain(value), value.replace("\\", "").replace("+", " ")):
+                if len(plain) >= _SHORTEST_PLAIN:
+                    self._plain[plain] = what
             self._has_escapes |= not (value.isascii() and value.isprintable()) or any(c in '"\\ +' for c in value)
 
     def hits(self, text: str, *, look: bool = True) -> list[Hit]:

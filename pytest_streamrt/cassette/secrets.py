@@ -149,7 +149,7 @@ KEY_PATTERNS: Final[tuple[KeyPattern, ...]] = (
     KeyPattern(
         "a private key",
         "PRIVATE KEY-----",
-        re.compile(r"-----BEGIN [A-Z ]{0,20}PRIVATE KEY-----[^-]{1,10000}-----END [A-Z ]{0,20}PRIVATE KEY-----"),
+        re.compile(r"-----BEGIN [A-Z ]{0,20}PRIVATE KEY-----[^-\"]{1,10000}-----END [A-Z ]{0,20}PRIVATE KEY-----"),
     ),
 )
 """What is taken out wherever it stands, whether it is known here or not; `streamrt lint` looks for the same."""

@@ -8,17 +8,15 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import accumulate
 from typing import Final
 from urllib.parse import unquote
 
+from pytest_streamrt.cassette.places import Lane, Numbers, Span, lanes
 from pytest_streamrt.transcript.explain import alike
 
-__all__ = ["Folded", "Numbers", "Span", "Unescaped", "as_lines", "folded_texts", "folds", "has_escapes", "unescape"]
-
-Span = tuple[int, int]
-"""A part of a text: from the first character to before the second, counted from 0."""
+__all__ = ["Folded", "Span", "Unescaped", "as_lines", "folded_texts", "folds", "has_escapes", "unescape"]
 
 # JSON in JSON, as in a tool call's arguments, is escaped more than once: any number of backslashes does.
 _ESCAPE: Final = re.compile(
@@ -30,6 +28,7 @@ _ESCAPE: Final = re.compile(
 )
 # Events of which nothing is a secret that is the same in all: fewer may each say an equal part of one.
 _MANY: Final = 64
+_TYPES: Final = 16  # values of a name that says of what kind something is
 _ALONE: Final = ""  # the name of strings that have none
 _NEEDED: Final = re.compile(r"\\u00[2-7]|%[2-7][0-9a-fA-F]|\\/")
 _CONTROL: Final = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
@@ -59,7 +58,6 @@ _JSON: Final = ("data: {", "data:{", "{")
 _ID: Final = re.compile(r'[iI]d"\s*+:\s*+("[^"\n]*")')  # its name is told afterwards: that is quicker
 _BYTES: Final = re.compile(r'"bytes"\s*+:\s*+\[([\d,\s]*+)\]')
 _DIGITS: Final = re.compile(r"\d{1,9}")
-_BYTE: Final = 256
 _OTHER_TOKENS: Final = re.compile(r'"top_logprobs"\s*+:\s*+\[\s*+\{')
 _NUMBER: Final = re.compile(r'"(\w*[iI]ndex|item_?[iI]d|call_?[iI]d)"\s*:\s*("[^"\n]*"|\d+)')
 
@@ -146,19 +144,6 @@ class Folded:
         return found
 
 
-class Numbers:
-    """The characters that numbers stand for, as in the ``bytes`` of a token, with the way back."""
-
-    def __init__(self, text: str, spans: Sequence[Span]) -> None:
-        numbers = [(int(text[start:end]), (start, end)) for start, end in spans]
-        self._spans = [span for number, span in numbers if number < _BYTE]
-        self.text = "".join(chr(number) for number, _ in numbers if number < _BYTE)
-
-    def where(self, start: int, end: int) -> list[Span]:
-        """The numbers that stand for this part of the view."""
-        return self._spans[start:end]
-
-
 def as_lines(text: str) -> str:
     """The text, as long as it is, with each line's end where `folded_texts` and `folds` see it: the standard allows a lone CR."""
     return _LONE_CR.sub("\n", text) if "\r" in text else text
@@ -201,6 +186,9 @@ def folded_texts(text: str) -> Iterator[tuple[object, str]]:
         for key, spans in _by_number(text).items():
             if len(spans) > 1:
                 yield key, "".join(text[start:end] for start, end in spans)
+        yield from _said_in_lanes(text)
+    elif '"thought"' in once or _have_others_beside_them(by_name, len(said.events)):
+        yield from _said_in_lanes(text)
 
 
 def folds(text: str, name: object) -> Folded | Numbers:
@@ -225,7 +213,24 @@ def folds(text: str, name: object) -> Folded | Numbers:
     if name is _NO_JSON:
         lines = (span for span in _lines(text) if text[slice(*span)].strip("\n"))
         return Folded(text, [span for span in lines if not text.startswith(_JSON, span[0])])
+    if isinstance(name, Lane):
+        parts = lanes(text)[name]
+        return Numbers(text, parts) if name.of_numbers else Folded(text, parts)
     return Folded(text, _by_number(text)[name])
+
+
+def _said_in_lanes(text: str) -> Iterator[tuple[object, str]]:
+    for lane, spans in lanes(text).items():
+        yield lane, Numbers(text, spans).text if lane.of_numbers else "".join(text[start:end] for start, end in spans)
+
+
+def _have_others_beside_them(by_name: Mapping[str, Sequence[str]], events: int) -> bool:
+    """Whether strings of one name, that are no mere types, stand in several places of an event: a delta, and all so far."""
+    return any(
+        len(values) > events > 1 and (events < _MANY or len(set(values)) > _TYPES)
+        for name, values in by_name.items()
+        if name
+    )
 
 
 class _SaidOnce:
