@@ -374,8 +374,11 @@ class Inference:
             return
         self._gates.flush("aborted")  # which lets nothing through: the fence is closed
         items = tuple(self._heard.items)
-        self._end("aborted", InferenceAborted(reason, by, self.text, items, self._fold.usage), reason=reason, by=by)
-        self._scope.cancel()
+        end = InferenceAborted(reason, by, self.text, items, self._fold.usage)
+        try:
+            self._end("aborted", end, reason=reason, by=by)
+        finally:  # to emit may raise, where warnings are errors: it has ended all the same
+            self._scope.cancel()
 
     def _end(
         self,

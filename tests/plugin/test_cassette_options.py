@@ -7,7 +7,7 @@ import pytest
 from pytest_streamrt import script
 from pytest_streamrt.providers import encode
 from tests.loopback import Answer
-from tests.plugin.test_cassettes import FUNCTION
+from tests.plugin.recorded import FUNCTION
 
 CANARY = "sk-real-0123456789abcdef"  # the key of `project.record`
 CHUNKS = encode(script("Par", "is."), "openai.chat")
