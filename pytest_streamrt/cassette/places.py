@@ -61,27 +61,32 @@ class Numbers:
 
 
 class Lane(NamedTuple):
-    """What a lane is called; and whether its parts are numbers, such as the bytes of tokens."""
+    """The parts of a text that belong together, in order; and whether they are numbers, such as the bytes of tokens."""
 
-    place: Hashable
-    of_numbers: bool
+    spans: Sequence[Span]
+    of_numbers: bool = False
+
+    def said(self, text: str) -> str:
+        """The parts, joined."""
+        if self.of_numbers:
+            return Numbers(text, self.spans).text
+        return "".join(text[start:end] for start, end in self.spans)
 
 
-def lanes(text: str) -> dict[Lane, list[Span]]:
-    """The parts of each lane, in order.
+def lanes(text: str) -> Iterator[Lane]:
+    """Every lane of a text.
 
     How far places in arrays and types tell deltas apart, nobody can know: a string is in a lane for each way.
     """
     leaves = list(_leaves(text))
     returning = _returning(leaves)
-    found: dict[Lane, list[Span]] = {}
+    found: dict[tuple[bool, Hashable], list[Span]] = {}
     for inside, step, span, is_number in leaves:
         for name in set(_names(inside, step, returning)):
-            found.setdefault(Lane(name, is_number), []).append(span)
-    once = {
-        tuple(spans): lane for lane, spans in found.items() if len(spans) > 1
-    }  # nearly always, most ways are the same
-    return {lane: list(spans) for spans, lane in once.items()}
+            found.setdefault((is_number, name), []).append(span)
+    # Nearly always, most ways come to the same.
+    once = {tuple(spans): is_number for (is_number, _), spans in found.items() if len(spans) > 1}
+    return (Lane(spans, is_number) for spans, is_number in once.items())
 
 
 def _leaves(text: str) -> Iterator[_Leaf]:

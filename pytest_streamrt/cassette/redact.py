@@ -44,7 +44,11 @@ __all__ = ["Finding", "Redactor"]
 _ROUNDS: Final = 3  # what is left may, with what stands beside it, look like a secret again
 _FORM: Final = "application/x-www-form-urlencoded"
 _WINDOW: Final = 1 << 20  # bytes of a long stream that are looked at together, and ...
-_OVERLAP: Final = 1 << 17  # ... of those again with what follows: a secret cut into deltas takes up that much at most
+_OVERLAP: Final = 1 << 17  # ... of those again with what follows, or ...
+_LONGEST_OVERLAP: Final = (
+    1 << 19
+)  # ... up to that many, where events are long, for a secret may be cut into a letter each
+_LINES: Final = 1000  # of those twice as many as there are events, mostly
 
 
 @dataclass(frozen=True)
@@ -286,12 +290,15 @@ class Redactor:
 
     def _clean_stream(self, chunks: Sequence[bytes]) -> Sequence[bytes]:
         """A body with placeholders, or the very same chunks where there is nothing to be replaced."""
-        clean = self._clean_places(chunks) if self._json_paths else chunks
+        whole = self._clean_places(chunks) if self._json_paths else chunks
+        clean = whole
         for first, last in _windows(chunks):
-            before = clean[first:last]
+            # As it was before any other was looked at: of a key that the end of one has cut, nobody would know the rest.
+            before = whole[first:last]
             after = self._clean_window(before)
             if after is not before:
-                clean = [*clean[:first], *after, *clean[last:]]
+                both = map(_overlaid, before, clean[first:last], after)
+                clean = [*clean[:first], *both, *clean[last:]]
         return clean
 
     def _clean_places(self, chunks: Sequence[bytes]) -> Sequence[bytes]:
@@ -347,6 +354,13 @@ def _size(hit: Hit) -> int:
     return sum(end - start for start, end in hit[0])
 
 
+def _overlaid(chunk: bytes, once: bytes, again: bytes) -> bytes:
+    """A chunk with what was replaced in it in one window and in another."""
+    if chunk in (once, again):
+        return again if once == chunk else once
+    return bytes(new if new != old else other for old, other, new in zip(chunk, once, again, strict=True))
+
+
 def _windows(chunks: Sequence[bytes]) -> Iterator[tuple[int, int]]:
     """Runs of chunks, from the first to before the second, that overlap: a long body is looked at a part at a time."""
     first, size = 0, 0
@@ -354,8 +368,9 @@ def _windows(chunks: Sequence[bytes]) -> Iterator[tuple[int, int]]:
         size += len(chunk)
         if size >= _WINDOW + _OVERLAP and number < len(chunks):
             yield first, number
-            first, size = number, 0
-            while first and size < _OVERLAP:
+            first, size, lines = number, 0, 0
+            while first and (size < _OVERLAP or (lines < _LINES and size < _LONGEST_OVERLAP)):
                 first -= 1
                 size += len(chunks[first])
+                lines += chunks[first].count(b"\n")
     yield first, len(chunks)

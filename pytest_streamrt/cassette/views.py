@@ -179,16 +179,15 @@ def folded_texts(text: str) -> Iterator[tuple[object, str]]:
     rest.update(name for name in {*parts[1::_GROUPS], *parts[3::_GROUPS]} if name)
     if rest:
         yield _REST, "\n".join(rest)
+    found: list[Lane] = []
     if '"bytes":' in once:
-        for nth in _by_place(text):
-            yield nth, folds(text, nth).text
-    if _is_interleaved(once):
-        for key, spans in _by_number(text).items():
-            if len(spans) > 1:
-                yield key, "".join(text[start:end] for start, end in spans)
-        yield from _said_in_lanes(text)
-    elif '"thought"' in once or _have_others_beside_them(by_name, len(said.events)):
-        yield from _said_in_lanes(text)
+        found += (Lane(spans, of_numbers=True) for spans in _by_place(text).values())
+    if is_interleaved := _is_interleaved(once):
+        found += (Lane(spans) for spans in _by_number(text).values() if len(spans) > 1)
+    if is_interleaved or '"thought"' in once or _have_others_beside_them(by_name, len(said.events)):
+        found += lanes(text)
+    for lane in found:
+        yield lane, lane.said(text)
 
 
 def folds(text: str, name: object) -> Folded | Numbers:
@@ -201,8 +200,6 @@ def folds(text: str, name: object) -> Folded | Numbers:
         once = _SaidOnce(text).folded()
         strings = (match.span(match.lastindex or 0) for match in _STRINGS.finditer(once.text) if _name(match) == name)
         return Folded(text, [part for span in strings for part in once.where(*span)])
-    if isinstance(name, int):
-        return Numbers(text, _by_place(text)[name])
     if name is _WHOLE:
         spans = (match.span(match.lastindex or 0) for match in _STRINGS.finditer(text) if _name(match) is not None)
         return Folded(text, [(start, min(end + 1, len(text))) for start, end in spans if end - start >= _LONG])
@@ -213,15 +210,8 @@ def folds(text: str, name: object) -> Folded | Numbers:
     if name is _NO_JSON:
         lines = (span for span in _lines(text) if text[slice(*span)].strip("\n"))
         return Folded(text, [span for span in lines if not text.startswith(_JSON, span[0])])
-    if isinstance(name, Lane):
-        parts = lanes(text)[name]
-        return Numbers(text, parts) if name.of_numbers else Folded(text, parts)
-    return Folded(text, _by_number(text)[name])
-
-
-def _said_in_lanes(text: str) -> Iterator[tuple[object, str]]:
-    for lane, spans in lanes(text).items():
-        yield lane, Numbers(text, spans).text if lane.of_numbers else "".join(text[start:end] for start, end in spans)
+    assert isinstance(name, Lane)
+    return Numbers(text, name.spans) if name.of_numbers else Folded(text, name.spans)
 
 
 def _have_others_beside_them(by_name: Mapping[str, Sequence[str]], events: int) -> bool:

@@ -136,3 +136,15 @@ def test_a_backslash_before_any_letter(written, letter):
 
     assert json.loads(left.removeprefix("data: "))["text"].startswith(f"it is {PLACEHOLDER}")
     assert "12345" not in left
+
+
+@pytest.mark.parametrize("before", [300, 340, 380, 420])
+def test_a_letter_in_each_long_event_of_a_long_stream(before):
+    secret = "sk-proj-" + "Qx7Zk1Wm4Rt8" * 10
+    pieces = ["it is ", *["."] * before, " ", *secret, " ", *["."] * 100]
+    frames = [framed({"text": piece, "n": n, "others": ["x" * 2900]}) for n, piece in enumerate(pieces)]
+
+    said = "".join(event["text"] for event in loaded(clean(frames)))
+
+    assert said.startswith(f"it is {'.' * before} ")
+    assert_hidden(said.removeprefix(f"it is {'.' * before} ")[: len(secret)], secret)
