@@ -226,6 +226,9 @@ class Inference:
         except Exception as error:  # noqa: BLE001 - whatever the model raises is the inference's failure, not ours
             self._report(error)
             return
+        if self._outcome is not None:  # it was ended before it began: the model is not asked for anything
+            await self._close(stream)
+            return
         self._asking = True
         try:
             with strays_are_errors():

@@ -192,3 +192,25 @@ JUST_WOKEN = Scenario(
     ending=("settle", 0.0),
 )
 """An abort comes when its stream has just been woken, as there is room: it went back to wait, and how often hung on the backend."""
+
+NOT_BEGUN = Scenario(
+    members=(
+        Member(
+            None,
+            0.0,
+            (Rule("inference.started", 1, (Step("abort_twice"),)),),
+            (script("a", "a"),),
+            manners="breaks when closed",
+        ),
+        Member(
+            None,
+            0.0,
+            (Rule("inference.started", 1, (Step("abort_cancelled", 1),)),),
+            (script("a", "a"),),
+        ),
+    ),
+    gates=(),
+    steps=(INFER, INFER),
+    ending=("settle", 0.0),
+)
+"""An abort comes before its stream has begun: the model was asked all the same, and how soon that ended hung on the backend."""

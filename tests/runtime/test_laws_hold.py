@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from pytest_streamrt import Inbox, Observer
 from pytest_streamrt.events import TERMINALS, from_json, to_json
-from tests.runtime.scenario import JUST_WOKEN, scenarios
+from tests.runtime.scenario import JUST_WOKEN, NOT_BEGUN, scenarios
 from tests.runtime.story import Boom, play
 from tests.strategies import examples
 
@@ -36,6 +36,7 @@ def check(story):
 
 @given(scenario=scenarios)
 @example(scenario=JUST_WOKEN)
+@example(scenario=NOT_BEGUN)
 @examples(60)
 def test_the_laws_hold_and_asyncio_and_trio_tell_the_same_story(scenario):
     """Law 10: to the byte."""
