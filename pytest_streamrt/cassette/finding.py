@@ -81,12 +81,22 @@ class Search:
         hits: list[Hit] = []
         text = as_lines(text)
         for name, joined in folded_texts(text):
-            if self.hits(joined):
+            if self.hits(joined) or self.begun(joined):
                 view: Folded | Numbers = folds(text, name)
                 hits += [
                     ([part for span in spans for part in view.where(*span)], what)
-                    for spans, what in self.hits(view.text)
+                    for spans, what in [*self.hits(view.text), *self.begun(view.text)]
                 ]
+        return hits
+
+    def begun(self, text: str) -> list[Hit]:
+        """The beginning of a known secret, of 12 characters or more, at the end of the text: the stream ended in the midst of it."""
+        end = len(text.rstrip("\n"))
+        hits: list[Hit] = []
+        for literal, what in self._literals.items():
+            at = text.find(literal[:SHORTEST], max(end - len(literal) + 1, 0), end)
+            if at >= 0 and literal.startswith(text[at:end]):
+                hits.append(([(at, end)], f"the beginning of {what}"))
         return hits
 
     def _search(self, text: str, literals: Mapping[str, str], *, look: bool = True) -> Iterator[tuple[int, int, str]]:
