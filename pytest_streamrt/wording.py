@@ -1,8 +1,10 @@
-"""How messages count. Imports nothing, so that every layer may use it."""
+"""How messages count, and guess. Imports nothing until it is asked, so that every layer may use it."""
 
 from __future__ import annotations
 
-__all__ = ["counted"]
+from collections.abc import Iterable
+
+__all__ = ["counted", "did_you_mean"]
 
 
 def counted(number: int, one: str, several: str = "") -> str:
@@ -14,3 +16,11 @@ def counted(number: int, one: str, several: str = "") -> str:
         several: what several are called, or none; without it, `one` with an s.
     """
     return f"{number:,} {one if number == 1 else several or f'{one}s'}"
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """A sentence to go after another, with a space in front: the known name that is most like it; "" where none is."""
+    from difflib import get_close_matches
+
+    near = get_close_matches(name, list(known), 1)
+    return f" Did you mean {near[0]!r}?" if near else ""

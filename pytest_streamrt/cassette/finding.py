@@ -81,15 +81,19 @@ class Search:
         hits: list[Hit] = []
         text = as_lines(text)
         for name, joined in folded_texts(text):
-            if self.hits(joined) or self.begun(joined):
+            if self.hits_to_the_end(joined):
                 view: Folded | Numbers = folds(text, name)
                 hits += [
                     ([part for span in spans for part in view.where(*span)], what)
-                    for spans, what in [*self.hits(view.text), *self.begun(view.text)]
+                    for spans, what in self.hits_to_the_end(view.text)
                 ]
         return hits
 
-    def begun(self, text: str) -> list[Hit]:
+    def hits_to_the_end(self, text: str) -> list[Hit]:
+        """Every secret in a text that may end in the midst of one."""
+        return [*self.hits(text), *self._begun(text)]
+
+    def _begun(self, text: str) -> list[Hit]:
         """The beginning of a known secret, of 12 characters or more, at the end of the text: the stream ended in the midst of it."""
         end = len(text.rstrip("\n"))
         hits: list[Hit] = []

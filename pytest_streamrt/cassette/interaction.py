@@ -61,7 +61,7 @@ class Chunks(Sequence[RecordedChunk]):
 
     def add(self, at: int, data: bytes) -> None:
         """Another chunk has come."""
-        (self.times if self._seconds else self._times).append(at)
+        self.times.append(at)
         self.data.append(data)
 
     def add_read(self, seconds: Iterable[float], data: Iterable[bytes]) -> None:

@@ -26,9 +26,7 @@ class _Retold(Transcript):
 
     def note(self, exchange: Exchange, happening: object) -> None:
         """Write it down at the time that was told."""
-        exchange.noted_at.append(self.at_ns)
-        exchange.noted.append(happening)
-        self._rows.extend((exchange, exchange))
+        self._take_down(exchange, happening, self.at_ns)
 
 
 def retold(interactions: Iterable[Interaction]) -> Transcript:

@@ -96,12 +96,8 @@ def _kinds(library: ModuleType) -> tuple[Any, Any]:
 
         async def __anext__(self) -> bytes:
             try:
-                clock = active_clock()
-                if clock is None:  # as `live` does, and quicker: there may be very many chunks
+                with live():
                     chunk: bytes = await self._next()
-                else:
-                    with clock.live():
-                        chunk = await self._next()
             except StopAsyncIteration:
                 self._tape.ended("complete")
                 raise

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from importlib import import_module
 from typing import Final
 
@@ -10,6 +9,7 @@ import click
 
 from pytest_streamrt import __version__
 from pytest_streamrt.cli.exits import EXIT_CODES
+from pytest_streamrt.wording import did_you_mean
 
 __all__ = ["streamrt"]
 
@@ -37,9 +37,7 @@ class _Commands(click.Group):
         """The command that is asked for; where there is none of that name, which there are is said."""
         name = args[0]
         if name not in _COMMANDS and not name.startswith("-"):
-            near = get_close_matches(name, _COMMANDS, 1)
-            hint = f" Did you mean {near[0]!r}?" if near else ""
-            ctx.fail(f"there is no command {name!r}.{hint} There are: {', '.join(_COMMANDS)}")
+            ctx.fail(f"there is no command {name!r}.{did_you_mean(name, _COMMANDS)} There are: {', '.join(_COMMANDS)}")
         return super().resolve_command(ctx, args)
 
 

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from anyio._backends import _asyncio as anyio_backend
 
-from pytest_streamrt.clock.patching import SharedPatch
+from pytest_streamrt.clock.patching import SharedPatch, all_applied
 from pytest_streamrt.clock.sockets import Sockets
 from pytest_streamrt.clock.timeline import NS
 
@@ -172,7 +172,7 @@ class PrivateLoop:
         loop._clock_resolution = 0.5 / NS  # a timer is due at its nanosecond, not at the one before
         _asking[loop] = self
         try:
-            with _SLEEP.applied(), _SLEEP_OF_ANYIO.applied(), ExitStack() as restore:
+            with all_applied(_SLEEPS), ExitStack() as restore:
                 for owner, name in (
                     (loop, "time"),
                     (loop, "call_later"),
@@ -197,9 +197,7 @@ class PrivateLoop:
         """While the block runs, that account is told of what is written to the loop's sockets."""
         _writing[self._loop] = sockets
         try:
-            with ExitStack() as patches:
-                for patch in _WRITERS:
-                    patches.enter_context(patch.applied())
+            with all_applied(_WRITERS):
                 yield
         finally:
             del _writing[self._loop]
@@ -230,8 +228,10 @@ def _unless_replaced(found: Any) -> Any:
     return _sleep if found is _stock_sleep else found
 
 
-_SLEEP: Final = SharedPatch(asyncio, "sleep", _unless_replaced)
-_SLEEP_OF_ANYIO: Final = SharedPatch(anyio_backend, "sleep", _unless_replaced)
+_SLEEPS: Final = (
+    SharedPatch(asyncio, "sleep", _unless_replaced),
+    SharedPatch(anyio_backend, "sleep", _unless_replaced),
+)
 
 
 _writing: Final[dict[Any, Sockets]] = {}  # by loop

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import inspect
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
-__all__ = ["SharedPatch"]
+__all__ = ["SharedPatch", "all_applied"]
 
 
 class SharedPatch:
@@ -46,3 +46,12 @@ class SharedPatch:
                 self._uses -= 1
                 if self._uses == 0:
                     setattr(self._owner, self._name, self._original)
+
+
+@contextmanager
+def all_applied(patches: Iterable[SharedPatch]) -> Iterator[None]:
+    """For the length of the block, the attributes of all of them are replaced."""
+    with ExitStack() as applied:
+        for patch in patches:
+            applied.enter_context(patch.applied())
+        yield

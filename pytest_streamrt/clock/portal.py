@@ -20,7 +20,7 @@ from anyio.from_thread import BlockingPortal
 
 from pytest_streamrt.clock.asyncio_driver import drive_asyncio
 from pytest_streamrt.clock.current import active_clock, in_trio, running_here
-from pytest_streamrt.clock.patching import SharedPatch
+from pytest_streamrt.clock.patching import SharedPatch, all_applied
 from pytest_streamrt.clock.threads import Threads
 from pytest_streamrt.clock.timeline import Driver, VirtualClock
 
@@ -42,9 +42,7 @@ def portals_on(clock: VirtualClock) -> Iterator[None]:
     serving = clock, threading.get_ident()
     _serving.append(serving)
     try:
-        with ExitStack() as patches:
-            for patch in _PATCHES:
-                patches.enter_context(patch.applied())
+        with all_applied(_PATCHES):
             yield
     finally:
         _serving.remove(serving)

@@ -19,7 +19,7 @@ import itertools
 import math
 import random
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from functools import wraps
 from typing import Any, Final
 
@@ -27,7 +27,7 @@ import trio
 from trio import _threads, _timeouts
 from trio._core import _run
 
-from pytest_streamrt.clock.patching import SharedPatch
+from pytest_streamrt.clock.patching import SharedPatch, all_applied
 from pytest_streamrt.clock.threads import Threads, Work
 from pytest_streamrt.clock.timeline import NS
 
@@ -77,9 +77,7 @@ class PrivateRun:
         runner.clock, runner.deadlines = clock, deadlines
         _calling[runner] = threads
         try:
-            with ExitStack() as patches:
-                for patch in _PATCHES:
-                    patches.enter_context(patch.applied())
+            with all_applied(_PATCHES):
                 yield
         finally:
             del _calling[runner]

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from typing import Any, Final
 
 from pytest_streamrt.clock.current import active_clock, asyncio_loop_here, is_clock_thread
-from pytest_streamrt.clock.patching import SharedPatch
+from pytest_streamrt.clock.patching import SharedPatch, all_applied
 from pytest_streamrt.clock.timeline import NS, VirtualClock
 
 __all__ = ["patched_time"]
@@ -33,9 +33,7 @@ def patched_time(clock: VirtualClock) -> Iterator[None]:
         return
     if clock.began_ns is None:
         clock.began_ns = (_real["time_ns"]() - clock.ns, _real["monotonic_ns"]() - clock.ns)
-    with ExitStack() as patches:
-        for patch in _PATCHES:
-            patches.enter_context(patch.applied())
+    with all_applied(_PATCHES):
         yield
 
 

@@ -256,11 +256,12 @@ class Environment:
                 while next(goal.needs(), None) is not None:
                     await self._change.wait()
 
-    async def _room_for_more(self, inference: Inference) -> None:
-        """Wait until no inbox is full, or the inference has ended: what a stream does before it asks its source for more."""
+    async def _room_for_more(self, inference: Inference) -> bool:
+        """Wait until no inbox is full: what a stream does before it asks its source for more. False where it has ended."""
         # An abort that comes when this has just been woken may cancel it now or a little later, as the backend has it.
         while inference._outcome is None and any(mailbox.full for mailbox in self._order.can_fill):
             await self._change.wait()
+        return inference._outcome is None
 
     def _changed(self) -> None:
         """Something that is waited for may have come: room in an inbox, an end, quiet."""

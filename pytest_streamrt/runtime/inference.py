@@ -214,8 +214,7 @@ class Inference:
         self._calls.next_round()
         self._latest = None
         self._round += 1
-        await self._environment._room_for_more(self)
-        return self._outcome is None
+        return await self._environment._room_for_more(self)
 
     async def _draw(self) -> None:
         """One round: draw from the model until it ends."""
@@ -234,10 +233,7 @@ class Inference:
             with strays_are_errors():
                 async for event in stream:
                     check_event(event, model)
-                    if not self._take(event):
-                        break
-                    await self._environment._room_for_more(self)
-                    if self._outcome is not None:
+                    if not (self._take(event) and await self._environment._room_for_more(self)):
                         break
             self._complete(None)
         except Exception as error:  # noqa: BLE001 - likewise

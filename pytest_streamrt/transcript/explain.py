@@ -28,7 +28,7 @@ from pytest_streamrt.events.types import (
     ToolResult,
     Usage,
 )
-from pytest_streamrt.wording import counted
+from pytest_streamrt.wording import counted, did_you_mean
 
 __all__ = ["alike", "explain", "no_such_inference", "no_such_source", "no_such_step", "show_event", "where_they_differ"]
 
@@ -251,6 +251,5 @@ def no_such_source(source: str, sources: Sequence[str]) -> str:
             f"nothing came from {source!r}: nothing was logged at all. Likely: what should write here has no transcript. "
             "Environment(…, transcript=transcript), the fixture environment, fake_provider, or transcript.record(…) do"
         )
-    close = difflib.get_close_matches(source, sources, n=1)
-    hint = f" Did you mean {close[0]!r}?" if close else ""
+    hint = did_you_mean(source, sources)
     return f"nothing came from {source!r}.{hint} Sources in this transcript: {', '.join(sources)}"

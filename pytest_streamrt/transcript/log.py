@@ -91,8 +91,10 @@ class Transcript(Questions):
         clock = active_clock()
         if clock is not None:
             clock.progress()
-        on_real_time = clock is None and self._clock is None  # where there may be very many
-        exchange.noted_at.append(real_ns() - self._began if on_real_time else self._elapsed_ns())
+        self._take_down(exchange, happening, self._elapsed_ns())
+
+    def _take_down(self, exchange: Exchange, happening: object, ns: int) -> None:
+        exchange.noted_at.append(ns)
         exchange.noted.append(happening)
         self._rows.extend((exchange, exchange))
 

@@ -204,6 +204,7 @@ async def test_an_inbox_that_held_too_much_is_named():
 async def test_a_stream_that_does_not_wait_breaks_law_11(monkeypatch):
     async def at_once(room, inference):
         await anyio.lowlevel.checkpoint()
+        return inference.status == "running"
 
     monkeypatch.setattr(Environment, "_room_for_more", at_once)
     transcript, _ = await listened(Inbox.block(2), agents=2)
