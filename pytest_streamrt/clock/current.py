@@ -26,6 +26,7 @@ __all__ = [
     "lent",
     "now_ns",
     "real_ns",
+    "running_clocks",
     "running_here",
     "sleep_blocking_until",
     "sleep_until",
@@ -37,7 +38,8 @@ real_ns: Final = time.monotonic_ns
 """The real `time.monotonic_ns`, also while time is virtual."""
 _real_sleep: Final = time.sleep
 
-_running: Final[dict[int, VirtualClock]] = {}  # by thread: a loop runs in one thread, and so does its clock
+running_clocks: Final[dict[int, VirtualClock]] = {}
+"""By thread: a loop runs in one thread, and so does its clock. Where it is empty, time is real everywhere; not to be written to."""
 
 
 # A worker thread has the clock of whoever sent it to work; it comes with the context that the work is done in.
@@ -46,7 +48,9 @@ _lent: Final[ContextVar[VirtualClock | None]] = ContextVar("streamrt_clock", def
 
 def active_clock() -> VirtualClock | None:
     """The virtual clock that runs in this thread, or in the one that sent this worker thread to work, if one does."""
-    clock = (_running.get(get_ident()) if _running else None) or _lent.get()
+    if not running_clocks:  # as in production, where this is asked for each event
+        return None
+    clock = running_clocks.get(get_ident()) or _lent.get()
     return clock if clock is not None and clock.running else None
 
 
@@ -64,20 +68,20 @@ def lent(clock: VirtualClock) -> Iterator[None]:
 def running_here(clock: VirtualClock) -> Iterator[None]:
     """For the length of the block, this thread's clock is that one."""
     here = get_ident()
-    before = _running.get(here)
-    _running[here] = clock
+    before = running_clocks.get(here)
+    running_clocks[here] = clock
     try:
         yield
     finally:
         if before is None:
-            del _running[here]
+            del running_clocks[here]
         else:
-            _running[here] = before
+            running_clocks[here] = before
 
 
 def is_clock_thread() -> bool:
     """Whether a virtual clock runs in this thread itself, and not in the one that sent it to work."""
-    return get_ident() in _running
+    return get_ident() in running_clocks
 
 
 def asyncio_loop_here() -> asyncio.AbstractEventLoop | None:

@@ -9,7 +9,7 @@ from typing import Self
 
 import anyio
 
-__all__ = ["requests_here", "strays_are_errors"]
+__all__ = ["strays_are_errors"]
 
 
 class strays_are_errors:  # noqa: N801 - as a generator it would take three times as long, and a room enters it often
@@ -17,7 +17,10 @@ class strays_are_errors:  # noqa: N801 - as a generator it would take three time
 
     Let through, it would end the room without a word, as if somebody had cancelled that. trio has no such thing.
 
+    Made in the task that it is entered in, as often as need be.
+
     Attributes:
+        requests: says how often that task has been cancelled, and not taken back.
         before: how often the task had been cancelled when that code began. Around several pieces of it, to be set before
             each: before Python 3.13, an `asyncio.TaskGroup` that fails leaves one that is never taken back.
 
@@ -25,23 +28,25 @@ class strays_are_errors:  # noqa: N801 - as a generator it would take three time
         RuntimeError: in place of such a cancellation.
     """
 
-    __slots__ = ("before",)
+    __slots__ = ("before", "requests")
+
+    def __init__(self) -> None:
+        self.requests = _requests_here()
 
     def __enter__(self) -> Self:
-        self.before = requests_here()()
+        self.before = self.requests()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
         if not isinstance(error, asyncio.CancelledError):
             return
-        if requests_here()() > self.before or anyio.current_effective_deadline() == -math.inf:
+        if self.requests() > self.before or anyio.current_effective_deadline() == -math.inf:
             return
         msg = "it raised CancelledError, but nobody has cancelled it: likely it awaits a task or a future that was cancelled"
         raise RuntimeError(msg) from error
 
 
-def requests_here() -> Callable[[], int]:
-    """What says how often the task that runs here has been cancelled, and not taken back."""
+def _requests_here() -> Callable[[], int]:
     try:
         task = asyncio.current_task()
     except RuntimeError:  # not on asyncio

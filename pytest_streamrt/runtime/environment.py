@@ -240,7 +240,7 @@ class Environment:
         """
         if not isinstance(signal, Signal) or get_ident() != self._thread:
             self._refuse(signal)
-        self._emit(signal, acting.get().participant or _TEST)
+        self._emit(signal)
 
     async def settled(self) -> None:
         """Wait until no inference runs, every inbox is empty and no handler is running, but the one that asks.
@@ -250,10 +250,11 @@ class Environment:
         """
         with lending() as own:
             goal = Settling(self, own)
-            if next(goal.needs(), None) is None:
+            if goal.reached():
                 return
             with waiting_for(goal):
-                while next(goal.needs(), None) is not None:
+                await self._change.wait()
+                while not goal.reached():
                     await self._change.wait()
 
     async def _room_for_more(self, inference: Inference) -> bool:
@@ -360,13 +361,3 @@ class Environment:
         models = {id(model): model for each in self._everyone if (model := getattr(each, "model", None)) is not None}
         checks = [check for model in models.values() if (check := getattr(model, "check_played", None)) is not None]
         return [error for check in checks if (error := check()) is not None]
-
-
-class _Test:
-    """The test itself, as the source of what it emits."""
-
-    def __init__(self) -> None:
-        self.name = "test"
-
-
-_TEST = _Test()

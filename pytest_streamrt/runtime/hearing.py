@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from pytest_streamrt.events.types import Event, ItemCompleted, ParticipantFailed, ParticipantJoined, ParticipantLeft
 from pytest_streamrt.runtime.acting import hearing
-from pytest_streamrt.runtime.cancellation import requests_here, strays_are_errors
+from pytest_streamrt.runtime.cancellation import strays_are_errors
 from pytest_streamrt.runtime.mailbox import Mailbox
 from pytest_streamrt.runtime.participant import Participant
 from pytest_streamrt.runtime.waking import Bell
@@ -25,11 +25,12 @@ async def hear(participant: Participant, mailbox: Mailbox, change: Bell) -> None
         Exception: whatever a handler raises.
     """
     queue, take, heard = mailbox.queue, mailbox.take, mailbox.heard
-    tell, can_fill, requests = hearing.set, mailbox.can_fill, requests_here()
+    tell, can_fill, strays = hearing.set, mailbox.can_fill, strays_are_errors()
+    requests = strays.requests
     while await mailbox.arrival():
         listens = participant._listens
         mailbox.deaf |= not listens
-        with strays_are_errors() as strays:  # around all that waits: around each it would cost more than hearing it
+        with strays:  # around all that waits: around each it would cost more than hearing it
             while queue:
                 source, event, twice = take()
                 mailbox.in_hand = event  # and the one before is handled

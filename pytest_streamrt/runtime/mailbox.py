@@ -13,7 +13,7 @@ from pytest_streamrt.events.order import DELTAS
 from pytest_streamrt.events.types import Event, ToolCallDelta
 from pytest_streamrt.runtime.inbox import Inbox
 from pytest_streamrt.runtime.waiting import Party
-from pytest_streamrt.runtime.waking import Waker, waker
+from pytest_streamrt.runtime.waking import Waker, wakers_here
 
 if TYPE_CHECKING:
     from pytest_streamrt.runtime.acting import Delivery
@@ -57,6 +57,7 @@ class Mailbox(Party):
         self.order = order
         self.scope = anyio.CancelScope(shield=True)  # of the task in which it is heard: the room ends it
         self._lent = 0
+        self._waker = wakers_here()
         self._arrival: Waker | None = None
 
     def __str__(self) -> str:
@@ -82,7 +83,7 @@ class Mailbox(Party):
         while not self.queue:
             if self.until is not None:
                 return False
-            self._arrival = waker()
+            self._arrival = self._waker()
             self.order.asleep.append(self)
             await self._arrival.wait()
         return True

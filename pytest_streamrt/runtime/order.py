@@ -38,6 +38,15 @@ class EventLog(Protocol):
         ...
 
 
+class _Test:
+    """The test itself, as the source of what it emits."""
+
+    name: Final = "test"
+
+
+_TEST: Final = _Test()
+
+
 class Order:
     """The one order of a room.
 
@@ -90,12 +99,15 @@ class Order:
             if mailbox in some:
                 some.remove(mailbox)
 
-    def emit(self, event: Event, source: Any, inference: Inference | None = None) -> None:
+    def emit(self, event: Event, source: Any = None, inference: Inference | None = None) -> None:
         """Number, log and hand out one event: a single step, without waiting, so that nothing comes between.
 
-        Warns where too much waits for somebody. All of it is one function, because a room is no faster than this.
+        Its source is whoever acts here, where none is given. Warns where too much waits for somebody. All of it is one
+        function, because a room is no faster than this.
         """
         log, occasion = self.log, acting.get()
+        if source is None:
+            source = occasion.participant or _TEST
         self.seq = seq = self.seq + 1
         time = log.elapsed() if log is not None else (now_ns() - self._began) / NS
         cause = occasion.cause if occasion.order is self else None

@@ -112,6 +112,10 @@ class Settling:
     def __str__(self) -> str:
         return "the room to settle"
 
+    def reached(self) -> bool:
+        """Whether it has."""
+        return next(self.needs(), None) is None
+
     def needs(self) -> Iterator[Party]:
         """Inferences that run, and those who have something to hear or are hearing it."""
         for inference in self._room.inferences.values():

@@ -6,10 +6,11 @@ import asyncio
 from typing import Protocol
 
 import anyio
+from anyio.lowlevel import checkpoint_if_cancelled
 
 from pytest_streamrt.clock.current import in_trio
 
-__all__ = ["Bell", "Waker", "waker"]
+__all__ = ["Bell", "Waker", "wakers_here"]
 
 
 class Waker(Protocol):
@@ -28,9 +29,9 @@ class Waker(Protocol):
         ...
 
 
-def waker() -> Waker:
-    """One for the library that runs here."""
-    return anyio.Event() if in_trio() else _Future()
+def wakers_here() -> type[Waker]:
+    """What makes them for the library that runs here. Asked once: it takes as long as to make one."""
+    return anyio.Event if in_trio() else _Future
 
 
 class _Future:
@@ -58,11 +59,13 @@ class Bell:
     """Wakes all who wait for it, first come first: trio's own events keep their waiters in a set, in no order."""
 
     def __init__(self) -> None:
+        self._waker = wakers_here()
         self._waiters: list[Waker] = []
 
     async def wait(self) -> None:
-        """Wait until it rings."""
-        waiter = waker()
+        """Wait until it rings. Where a scope around is cancelled, not even if it rings before that is delivered."""
+        await checkpoint_if_cancelled()  # which asyncio delivers a little later, and trio at the next wait
+        waiter = self._waker()
         self._waiters.append(waiter)
         try:
             await waiter.wait()

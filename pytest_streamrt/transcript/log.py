@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any, Final, TypeVar
 
 from pytest_streamrt.clock import NS, VirtualClock, active_clock, now_ns
-from pytest_streamrt.clock.current import real_ns
+from pytest_streamrt.clock.current import real_ns, running_clocks
 from pytest_streamrt.errors import TranscriptError
 from pytest_streamrt.events.types import Event, InferenceStarted, Mark, stamp
 from pytest_streamrt.providers import detect
@@ -73,8 +73,9 @@ class Transcript(Questions):
 
     def elapsed(self) -> float:
         """Seconds since it began."""
-        clock = active_clock()
-        if clock is None and self._clock is None:  # on real time, where each step tells: it is asked for each event
+        if (
+            self._clock is None and not running_clocks
+        ):  # on real time, where each step tells: it is asked for each event
             return (real_ns() - self._began) / NS
         return self._elapsed_ns() / NS
 

@@ -214,3 +214,20 @@ NOT_BEGUN = Scenario(
     ending=("settle", 0.0),
 )
 """An abort comes before its stream has begun: the model was asked all the same, and how soon that ended hung on the backend."""
+
+WOKEN_AND_CANCELLED = Scenario(
+    members=(
+        Member(
+            None,
+            0.0,
+            (Rule("text.delta", 1, (Step("settled"), Step("fail"))),),
+            (script("a", "a", every=0.25),),
+            limits={"max_rounds": 1, "max_parallel_tools": 1},
+        ),
+        Member(None, 0.0, (Rule("text.delta", 1, (Step("abort"),)),), (script("a", "a"),)),
+    ),
+    gates=(),
+    steps=(INFER, Step("ask")),
+    ending=("raise", 0.0),
+)
+"""A room is left by an error as a handler in it is woken: whether it went on, and failed, hung on the backend."""
