@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from typing import Protocol
 
 import anyio
-from anyio.lowlevel import checkpoint_if_cancelled
+from anyio.lowlevel import checkpoint
 
 from pytest_streamrt.clock.current import in_trio
 
@@ -64,10 +65,13 @@ class Bell:
 
     async def wait(self) -> None:
         """Wait until it rings. Where a scope around is cancelled, not even if it rings before that is delivered."""
-        await checkpoint_if_cancelled()  # which asyncio delivers a little later, and trio at the next wait
         waiter = self._waker()
         self._waiters.append(waiter)
         try:
+            if anyio.current_effective_deadline() == -math.inf:
+                # trio delivers that here. asyncio does so in its next round, unless this is a call from a thread that has been
+                # abandoned: anyio's checkpoint_if_cancelled would wait for that for ever.
+                await checkpoint()
             await waiter.wait()
         finally:
             if not waiter.is_set():
