@@ -212,7 +212,11 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     home = _HOME.get(name)
     if home is None:
-        msg = f"module {__name__!r} has no attribute {name!r}"
+        from pytest_streamrt.wording import did_you_mean
+
+        __tracebackhide__ = True
+        hint = "" if name.startswith("_") else did_you_mean(name, __all__)
+        msg = f"module {__name__!r} has no attribute {name!r}.{hint}"
         raise AttributeError(msg)
     value = getattr(import_module(f"{__name__}.{home}"), name)
     globals()[name] = value

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import warnings
 from collections.abc import Awaitable, Callable, Sequence
@@ -31,6 +32,7 @@ from pytest_streamrt.clock import active_clock
 from pytest_streamrt.clock.current import real_ns
 from pytest_streamrt.clock.tasks import where_called
 from pytest_streamrt.errors import CassetteError, CassetteMiss, StreamrtWarning
+from pytest_streamrt.numbers import is_number
 from pytest_streamrt.runtime.acting import acting
 from pytest_streamrt.script.parts import Fault
 from pytest_streamrt.transcript.exchange import Exchange
@@ -56,7 +58,7 @@ def check_playing(timing: Timing, cut: Cut) -> None:
     Raises:
         CassetteError: `timing` or `rechunk` is none of their values; it says which those are.
     """
-    is_factor = isinstance(timing, int | float) and not isinstance(timing, bool) and timing > 0
+    is_factor = is_number(timing) and 0 < timing < math.inf
     if not is_factor and timing not in ("auto", "instant", "recorded"):
         raise CassetteError(f'timing is "auto", "instant", "recorded" or a factor above 0, not {timing!r}')
     try:

@@ -14,6 +14,7 @@ from pydantic_core import from_json
 from pytest_streamrt.cassette.format import HEADER, VERSION, compact
 from pytest_streamrt.cassette.interaction import Chunks, Headers, Interaction
 from pytest_streamrt.errors import CassetteError
+from pytest_streamrt.numbers import is_whole
 from pytest_streamrt.transcript.exchange import How
 
 __all__ = ["load_cassette"]
@@ -204,7 +205,7 @@ def _check_header(path: Path, line: bytes) -> None:
 
 def _read_line(line: dict[str, Any], interactions: dict[int, Interaction]) -> Interaction:
     id, at = line["id"], round(line["at"] * 1e6)
-    if not isinstance(id, int) or isinstance(id, bool):
+    if not is_whole(id):
         raise _LineError(f"an id is a whole number, not {id!r}")
     if "request" in line:
         request = line["request"]
@@ -248,7 +249,7 @@ def _read_line(line: dict[str, Any], interactions: dict[int, Interaction]) -> In
 
 
 def _status(status: Any) -> int:
-    if not isinstance(status, int) or not 100 <= status <= 599:
+    if not is_whole(status, 100, 599):
         raise _LineError(f"a status is a number from 100 to 599, not {status!r}")
     return status
 

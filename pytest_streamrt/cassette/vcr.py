@@ -26,6 +26,7 @@ from typing import Any, Final
 
 from pytest_streamrt.cassette.format import Headers, Interaction, RecordedChunk
 from pytest_streamrt.errors import CassetteError
+from pytest_streamrt.numbers import is_whole
 
 __all__ = ["NotVcr", "read_vcr"]
 
@@ -127,7 +128,7 @@ def _status(response: Mapping[str, Any]) -> int:
     status = response["status_code"] if "status_code" in response else response["status"]
     if isinstance(status, Mapping):
         status = status["code"]
-    if not isinstance(status, int) or isinstance(status, bool) or not 100 <= status <= 599:
+    if not is_whole(status, 100, 599):
         raise _Odd(f"its status is {status!r}")
     return status
 

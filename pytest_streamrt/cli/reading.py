@@ -14,13 +14,12 @@ from pytest_streamrt.cassette.interaction import Interaction
 from pytest_streamrt.cassette.loading import load_cassette
 from pytest_streamrt.cassette.near import is_vcrs
 from pytest_streamrt.cassette.retold import retold
-from pytest_streamrt.events import Event
-from pytest_streamrt.events.codec import event_adapter
+from pytest_streamrt.errors import StreamError
+from pytest_streamrt.events import Event, from_json
 
 __all__ = ["Recorded", "read", "visible"]
 
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
-_SHOWN: Final = 60  # characters of a damaged line that are quoted
 
 
 @dataclass(frozen=True)
@@ -84,26 +83,12 @@ def read(path: Path) -> Recorded:
     if b'"cassette"' in first or not first:
         interactions = load_cassette(path)
         return Recorded(path, retold(interactions).logged, interactions)
-    events: list[Event] = []
-    for number, line in enumerate(data.splitlines(), start=1):
-        if line.strip():
-            events.append(_event(path, number, line))
+    try:
+        events = from_json(data)
+    except StreamError as error:
+        raise click.ClickException(f"{path} is no cassette (its first line does not say so), and {error}") from None
     origin = object()
     return Recorded(path, [(origin, event) for event in events], None)
-
-
-def _event(path: Path, number: int, line: bytes) -> Event:
-    try:
-        event: Event = event_adapter().validate_json(line)
-    except ValueError as error:
-        first = str(error).splitlines()
-        why = " ".join(first[1:3]).partition(" [type=")[0].strip() if len(first) > 1 else str(error)
-        quoted = repr(line[:_SHOWN].decode(errors="replace"))
-        raise click.ClickException(
-            f"{path} is no cassette (its first line does not say so), and line {number} is no event of a transcript: "
-            f"{quoted} ({why}). A transcript is written with pytest_streamrt.events.to_json(transcript.events)"
-        ) from None
-    return event
 
 
 def visible(text: str) -> str:

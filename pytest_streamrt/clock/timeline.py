@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Final, Literal, Protocol, get_args
+from typing import TYPE_CHECKING, Any, Final, Literal, NoReturn, Protocol, get_args
 
 from pytest_streamrt.clock.threads import Threads, current_work, is_blocked
 from pytest_streamrt.errors import ClockError, VirtualTimeStuck
-from pytest_streamrt.wording import counted
+from pytest_streamrt.numbers import is_number, require_seconds
+from pytest_streamrt.wording import counted, no_attribute
 
 __all__ = ["ClockOptions", "Driver", "LeakPolicy", "RealIO", "VirtualClock"]
 
@@ -23,6 +24,12 @@ _real_ns: Final = time.monotonic_ns
 _real_sleep: Final = time.sleep
 NS: Final = 1_000_000_000
 _READS_A_SPIN: Final = 5  # reading the time costs about a fifth of an iteration of a loop
+_GUESSES: Final[Mapping[str, str]] = {
+    "time": "now",
+    "tick": "advance",
+    "forward": "advance",
+    "move": "advance",
+}  # of others
 
 RealIO = Literal["settle", "hold", "error"]
 """What to do before a jump while a socket is open that is not ours."""
@@ -63,7 +70,7 @@ class ClockOptions:
                 raise ClockError(msg)
         for name in ("max_virtual", "max_events", "watchdog", "settle_time", "spin_limit"):
             value = getattr(self, name)
-            if not isinstance(value, int | float) or isinstance(value, bool) or not value > 0:
+            if not is_number(value) or not value > 0:
                 msg = f"virtual_time: {name} is a number above 0, not {value!r}"
                 raise ClockError(msg)
 
@@ -141,6 +148,12 @@ class VirtualClock:
         """Virtual seconds since it was switched on."""
         return self.ns / NS
 
+    if not TYPE_CHECKING:  # type checkers are to see a wrong name, and know nothing of this
+
+        def __getattr__(self, name: str) -> NoReturn:
+            __tracebackhide__ = True
+            raise AttributeError(no_attribute(self, name, _GUESSES))
+
     def __repr__(self) -> str:
         return f"<VirtualClock at {self.now:.9g} s>"
 
@@ -148,11 +161,13 @@ class VirtualClock:
         """Move the time forward by hand. What falls due on the way runs when the caller next waits.
 
         Raises:
-            ClockError: `seconds` is negative; time does not run backwards.
+            TypeError: `seconds` is no number.
+            ClockError: it is negative, for time does not run backwards; or it has no end.
         """
-        if not seconds >= 0:
-            msg = f"advance({seconds}): virtual time does not run backwards"
-            raise ClockError(msg)
+        __tracebackhide__ = True
+        require_seconds(
+            "virtual_clock.advance: how far the time moves forward, never back,", seconds, (TypeError, ClockError)
+        )
         self.flow(self.ns + round(seconds * NS))
 
     @contextmanager

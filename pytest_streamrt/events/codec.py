@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from functools import cache
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
+from pytest_streamrt.errors import StreamError
 from pytest_streamrt.events.types import AnyEvent, Event
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
 __all__ = ["event_adapter", "from_json", "to_json"]
+
+_SHOWN: Final = 60  # bytes of a damaged line that are quoted
 
 
 @cache
@@ -35,10 +38,35 @@ def from_json(data: bytes) -> list[Event]:
     """Read what `to_json` wrote.
 
     Raises:
-        pydantic.ValidationError: a line is not an event; it names the field.
+        TypeError: these are no bytes.
+        StreamError: a line is no event; it says which, where it begins, and what is wrong. Its `events` are those before.
     """
+    __tracebackhide__ = True
+    if not isinstance(data, bytes):
+        msg = f"from_json: it reads bytes, as to_json writes them, and not a {type(data).__name__}"
+        raise TypeError(msg)
     adapter = event_adapter()
-    return [adapter.validate_json(line) for line in data.splitlines() if line]
+    events: list[Event] = []
+    offset = 0
+    for number, line in enumerate(data.splitlines(keepends=True), start=1):
+        if line.strip():
+            try:
+                events.append(adapter.validate_json(line))
+            except ValueError as error:
+                quoted = repr(line.rstrip()[:_SHOWN].decode(errors="replace"))
+                msg = (
+                    f"line {number} is no event of a transcript: {quoted} ({_reason(error)}). A transcript is written with "
+                    "pytest_streamrt.events.to_json(transcript.events)"
+                )
+                raise StreamError(msg, offset=offset, events=events) from None
+        offset += len(line)
+    return events
+
+
+def _reason(error: ValueError) -> str:
+    """What pydantic has against it, in a line, without its links."""
+    first = str(error).splitlines()
+    return " ".join(first[1:3]).partition(" [type=")[0].strip() if len(first) > 1 else str(error)
 
 
 def _line(event: Event) -> bytes:

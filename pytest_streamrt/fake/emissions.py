@@ -11,6 +11,7 @@ import anyio
 
 from pytest_streamrt.clock import active_clock, turn
 from pytest_streamrt.clock.current import calls_from_threads
+from pytest_streamrt.numbers import require_whole
 from pytest_streamrt.wording import counted
 
 __all__ = ["Emissions"]
@@ -74,9 +75,7 @@ class Emissions:
     async def reached(self, n: int) -> None:
         """Wait until n deltas are out, or with 0 until it was asked, and whoever got the last has dealt with it."""
         __tracebackhide__ = True
-        if isinstance(n, bool) or not isinstance(n, int):
-            msg = f"emitted({n!r}): how many deltas is a whole number; 0 is until it was asked"
-            raise TypeError(msg)
+        require_whole("emitted(n): how many deltas", n, 0)
         if self._begun and self.count >= n:
             return
 

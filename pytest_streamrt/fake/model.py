@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import anyio
 
@@ -21,9 +21,18 @@ from pytest_streamrt.fake.emissions import Emissions
 from pytest_streamrt.runtime.context import ModelContext
 from pytest_streamrt.runtime.waiting import lending
 from pytest_streamrt.script.build import Script
-from pytest_streamrt.wording import counted
+from pytest_streamrt.wording import counted, no_attribute
 
 __all__ = ["FakeCall", "FakeModel"]
+
+# What others call it.
+_GUESSES: Final[Mapping[str, str]] = {
+    "add": "enqueue",
+    "append": "enqueue",
+    "script": "enqueue",
+    "scripts": "enqueue",
+    "requests": "calls",
+}
 
 
 @dataclass(frozen=True)
@@ -49,6 +58,12 @@ class FakeModel:
         self._emissions = Emissions()
         self._asked_beyond = 0
         self.enqueue(*scripts)
+
+    if not TYPE_CHECKING:  # type checkers are to see a wrong name, and know nothing of this
+
+        def __getattr__(self, name: str) -> NoReturn:
+            __tracebackhide__ = True
+            raise AttributeError(no_attribute(self, name, _GUESSES))
 
     def enqueue(self, *scripts: Script) -> None:
         """Have more scripts played, after those that are waiting.

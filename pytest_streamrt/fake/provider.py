@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Awaitable, Callable, Collection, Iterator
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from fnmatch import fnmatch
 from types import ModuleType
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from pytest_streamrt import wire
 from pytest_streamrt.cassette.keys import placeholder_keys
@@ -31,9 +31,18 @@ from pytest_streamrt.script.parts import ToolCallPart
 from pytest_streamrt.transcript.exchange import Exchange, How
 from pytest_streamrt.transcript.log import Transcript
 from pytest_streamrt.wire import Cut
-from pytest_streamrt.wording import counted
+from pytest_streamrt.wording import counted, no_attribute
 
 __all__ = ["FakeProvider", "fake_provider_context"]
+
+# What others call it.
+_GUESSES: Final[Mapping[str, str]] = {
+    "add": "enqueue",
+    "append": "enqueue",
+    "script": "enqueue",
+    "scripts": "enqueue",
+    "requests": "calls",
+}
 
 
 class FakeProvider:
@@ -75,6 +84,12 @@ class FakeProvider:
         return (
             f"<FakeProvider, asked {counted(len(self.calls), 'time')}, {counted(len(self._scripts), 'script')} waiting>"
         )
+
+    if not TYPE_CHECKING:  # type checkers are to see a wrong name, and know nothing of this
+
+        def __getattr__(self, name: str) -> NoReturn:
+            __tracebackhide__ = True
+            raise AttributeError(no_attribute(self, name, _GUESSES))
 
     def enqueue(self, *scripts: Script) -> None:
         """Have more scripts played, after those that are waiting.

@@ -137,6 +137,7 @@ def clock_runs(item: pytest.Item, clock: VirtualClock) -> Iterator[LeakWatch]:
 
 def failure_of(clock: VirtualClock, error: VirtualTimeStuck | ClockError) -> str:
     """What the clock itself finds wrong, to fail the test with, without a traceback of our own."""
+    __tracebackhide__ = True
     if isinstance(error, ClockError) and clock.started:
         raise error  # it is the test's own
     return str(error)

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from pytest_streamrt.events.items import Message
 from pytest_streamrt.events.types import Event
+from pytest_streamrt.numbers import require_seconds, require_whole
 from pytest_streamrt.runtime.context import ModelContext
 from pytest_streamrt.runtime.inbox import Inbox
 from pytest_streamrt.runtime.inference import Inference
@@ -73,9 +74,13 @@ class Agent(Participant):
         self.context = context if context is not None else ModelContext()
         whose = f"{type(self).__name__}({name!r})"
         self.tools = make_tools(tools, whose)
-        self.tool_timeout = _check_seconds(tool_timeout, f"{whose}: tool_timeout")
-        self.max_rounds = _check_count(max_rounds, f"{whose}: max_rounds")
-        self.max_parallel_tools = _check_count(max_parallel_tools, f"{whose}: max_parallel_tools")
+        if tool_timeout is not None:
+            require_seconds(f"{whose}: tool_timeout", tool_timeout, zero=False, endless=True)
+        require_whole(f"{whose}: max_rounds", max_rounds, 1)
+        require_whole(f"{whose}: max_parallel_tools", max_parallel_tools, 1)
+        self.tool_timeout = None if tool_timeout == math.inf else tool_timeout
+        self.max_rounds = max_rounds
+        self.max_parallel_tools = max_parallel_tools
 
     def infer(
         self, message: str | Message | None = None, *, deadline: float | None = None, max_deltas: int | None = None
@@ -108,41 +113,6 @@ def _check_infer(agent: str, message: Any, deadline: Any, max_deltas: Any) -> No
         msg = f"{agent}.infer: the message is text or a Message, not {message!r}. Earlier turns belong into the agent's context"
         raise TypeError(msg)
     if deadline is not None:
-        if not isinstance(deadline, int | float) or isinstance(deadline, bool):
-            msg = f"{agent}.infer: deadline is a number of seconds, not {deadline!r}"
-            raise TypeError(msg)
-        if not deadline >= 0:  # NaN neither
-            msg = f"{agent}.infer: deadline is a number of seconds from now, 0 or more, not {deadline!r}"
-            raise ValueError(msg)
+        require_seconds(f"{agent}.infer: deadline", deadline, endless=True)
     if max_deltas is not None:
-        if not isinstance(max_deltas, int) or isinstance(max_deltas, bool):
-            msg = f"{agent}.infer: max_deltas is a whole number of deltas, not {max_deltas!r}"
-            raise TypeError(msg)
-        if max_deltas < 1:
-            msg = f"{agent}.infer: max_deltas is at least 1, not {max_deltas!r}; for no answer at all, do not infer"
-            raise ValueError(msg)
-
-
-def _check_seconds(seconds: Any, what: str) -> float | None:
-    """Seconds, or None for no end of them."""
-    __tracebackhide__ = True
-    if seconds is None or seconds == math.inf:
-        return None
-    if not isinstance(seconds, int | float) or isinstance(seconds, bool):
-        msg = f"{what} is a number of seconds, not {seconds!r}"
-        raise TypeError(msg)
-    if not seconds > 0:  # NaN neither
-        msg = f"{what} is a number of seconds above 0, not {seconds!r}"
-        raise ValueError(msg)
-    return seconds
-
-
-def _check_count(count: Any, what: str) -> int:
-    __tracebackhide__ = True
-    if not isinstance(count, int) or isinstance(count, bool):
-        msg = f"{what} is a whole number, not {count!r}"
-        raise TypeError(msg)
-    if count < 1:
-        msg = f"{what} is at least 1, not {count!r}"
-        raise ValueError(msg)
-    return count
+        require_whole(f"{agent}.infer: max_deltas", max_deltas, 1)

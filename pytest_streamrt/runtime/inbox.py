@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+from pytest_streamrt.numbers import require_whole
+
 __all__ = ["Inbox"]
 
 Policy = Literal["block", "drop_oldest", "coalesce", "unbounded"]
@@ -29,6 +31,7 @@ class Inbox:
     capacity: int | None = None
 
     def __post_init__(self) -> None:
+        __tracebackhide__ = True
         if self.policy not in get_args(Policy):
             makers = ", ".join(f"Inbox.{name}" for name in get_args(Policy))
             msg = f"there is no inbox {self.policy!r}; write one of {makers}"
@@ -38,12 +41,7 @@ class Inbox:
                 msg = f"an unbounded inbox has no capacity, and not {self.capacity!r}. Write Inbox.unbounded()"
                 raise ValueError(msg)
             return
-        if not isinstance(self.capacity, int) or isinstance(self.capacity, bool):
-            msg = f"Inbox.{self.policy}: the capacity is a whole number of deltas, not {self.capacity!r}"
-            raise TypeError(msg)
-        if self.capacity < 1:
-            msg = f"Inbox.{self.policy}: the capacity is at least 1, not {self.capacity}; nobody can listen without room for one"
-            raise ValueError(msg)
+        require_whole(f"Inbox.{self.policy}: the capacity", self.capacity, 1)
 
     def __repr__(self) -> str:
         return f"Inbox.{self.policy}({'' if self.capacity is None else self.capacity})"
@@ -51,6 +49,7 @@ class Inbox:
     @classmethod
     def block(cls, n: int) -> Inbox:
         """Lose nothing: streams wait while n events do. The one being handled counts until its handler has returned."""
+        __tracebackhide__ = True
         return cls("block", n)
 
     @classmethod
@@ -59,6 +58,7 @@ class Inbox:
 
         Each gap is in the transcript, as `deltas.dropped`.
         """
+        __tracebackhide__ = True
         return cls("drop_oldest", n)
 
     @classmethod
@@ -68,6 +68,7 @@ class Inbox:
         Where it does not (another inference, another kind, or an event between the two), streams wait. The one being
         handled does not count.
         """
+        __tracebackhide__ = True
         return cls("coalesce", n)
 
     @classmethod

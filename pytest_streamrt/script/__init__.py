@@ -96,6 +96,7 @@ class _ScriptDoor:
         Raises:
             ScriptError: the text cannot be cut so, or the function's pieces, joined, are not the text.
         """
+        __tracebackhide__ = True
         from pytest_streamrt.script.build import build
         from pytest_streamrt.script.cut import cut_text
 
@@ -110,19 +111,24 @@ class _ScriptDoor:
             timed: whether they come when they came; otherwise all at once.
 
         Raises:
-            ScriptError: they are those of several inferences.
+            ScriptError: they are those of several inferences, or of none.
         """
+        __tracebackhide__ = True
         from pytest_streamrt.script.recorded import script_of
 
         return script_of(events, timed=timed)
 
     def __getattr__(self, name: str) -> Any:
+        __tracebackhide__ = True
         from pytest_streamrt.script import faults, parts
 
         for home in (parts, faults):
             if name in home.MAKERS:
                 return getattr(home, name)
-        msg = f"script has no part {name!r}; it has {', '.join((*parts.MAKERS, *faults.MAKERS))}"
+        from pytest_streamrt.wording import did_you_mean
+
+        there = (*parts.MAKERS, *faults.MAKERS)
+        msg = f"script has no part {name!r}.{did_you_mean(name, there)} It has: {', '.join(there)}"
         raise AttributeError(msg)
 
     def __repr__(self) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from pytest_streamrt.errors import ScriptError
+from pytest_streamrt.numbers import is_whole
 from pytest_streamrt.script.kinds import (
     Fault,
     Group,
@@ -74,7 +75,7 @@ class Script:
 
     def __mul__(self, times: int) -> Script:
         """This, so many times over, one after the other."""
-        if not isinstance(times, int) or isinstance(times, bool):
+        if not is_whole(times):
             return NotImplemented
         if times < 1:
             msg = f"script * {times}: it is said at least once"
@@ -105,7 +106,7 @@ class Script:
 
     def prefix(self, n: int) -> Script:
         """What had been said after the first n deltas, as a script that ends with the nth: faults and all come after."""
-        if not isinstance(n, int) or isinstance(n, bool) or not 0 <= n <= len(self):
+        if not is_whole(n, 0, len(self)):
             msg = f"prefix({n!r}): this script has {counted(len(self), 'delta')}"
             raise ScriptError(msg)
         said: list[Part] = []

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from typing import Final
 
 from pytest_streamrt.errors import ScriptError
+from pytest_streamrt.numbers import is_whole
 from pytest_streamrt.wording import counted
 
 __all__ = ["cut_text"]
@@ -28,7 +29,7 @@ def cut_text(text: str, tokens: int | Callable[[str], Iterable[str]] | None) -> 
             msg = f"from_text: the pieces of {tokens!r} say {''.join(pieces)!r}, the text is {text!r}"
             raise ScriptError(msg)
         return pieces
-    if not isinstance(tokens, int) or isinstance(tokens, bool) or not 1 <= tokens <= len(text):
+    if not is_whole(tokens, 1, len(text)):
         msg = f"from_text: {counted(len(text), 'character')} cannot be cut into {tokens!r} deltas"
         raise ScriptError(msg)
     cuts = [len(text) * n // tokens for n in range(tokens + 1)]

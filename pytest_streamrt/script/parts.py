@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
 from pytest_streamrt.errors import ScriptError
+from pytest_streamrt.numbers import is_whole, require_seconds, require_whole
 from pytest_streamrt.script.kinds import (
     CitationPart,
     Disconnect,
@@ -205,9 +205,7 @@ def choice(n: int, *parts: str | Part) -> Group:
     Raises:
         ScriptError: a choice has no number from 0 on, or a part belongs to no choice.
     """
-    if not isinstance(n, int) or isinstance(n, bool) or n < 0:
-        msg = f"choice: {n!r} is no number of a choice; the first is 0"
-        raise ScriptError(msg)
+    require_whole("choice: its number", n, 0, (ScriptError, ScriptError))
     return Group(tuple(_in_choice(n, part) for part in parts))
 
 
@@ -245,7 +243,7 @@ def interleave(*parts: str | Part) -> Interleaved:
 
 def pause(seconds: float) -> Pause:
     """Time passes before the next part, on top of its own delay."""
-    require_time("pause: seconds", seconds)
+    require_time("pause: its length", seconds)
     return Pause(seconds)
 
 
@@ -289,10 +287,7 @@ def error(
     if isinstance(status_or_code, str) and status_or_code.isdecimal():
         msg = f"error({status_or_code!r}) is a code of the provider's in mid-stream; an HTTP status is a number: error({status_or_code})"
         raise ScriptError(msg)
-    is_status = (
-        isinstance(status_or_code, int) and not isinstance(status_or_code, bool) and 400 <= status_or_code <= 599
-    )
-    if not is_status and not isinstance(status_or_code, str):
+    if not is_whole(status_or_code, 400, 599) and not isinstance(status_or_code, str):
         msg = f"error({status_or_code!r}): an HTTP status that is an error is a whole number from 400 to 599, such as 429 or 503"
         raise ScriptError(msg)
     if retry_after is not None:
@@ -304,19 +299,15 @@ def error(
 def require_time(what: str, seconds: object) -> None:
     """Raise a ScriptError unless that is a time in seconds: a number, finite, from 0 on."""
     __tracebackhide__ = True
-    if isinstance(seconds, int | float) and 0 <= seconds < math.inf:
-        return
-    msg = f"{what}={seconds!r} is no time in seconds"
-    raise ScriptError(msg)
+    require_seconds(what, seconds, (ScriptError, ScriptError))
 
 
 def where_of(what: str, after: int | None, exchange: int | None, byte: int | None = None) -> dict[str, Any]:
     """Where a fault strikes, over a recording or in a script, checked."""
     __tracebackhide__ = True
     for name, value, least in (("after", after, 0), ("exchange", exchange, 1), ("byte", byte, 0)):
-        if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < least):
-            msg = f"{what}: {name}={value!r} is no whole number from {least} on"
-            raise ScriptError(msg)
+        if value is not None:
+            require_whole(f"{what}: {name}", value, least, (ScriptError, ScriptError))
     return {"after": after, "exchange": exchange, "byte": byte}
 
 

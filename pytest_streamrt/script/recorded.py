@@ -51,12 +51,16 @@ _TOO_LONG = frozenset({"MAX_TOKENS", "length", "max_output_tokens", "max_tokens"
 
 def script_of(events: Iterable[Event], *, timed: bool) -> Script:
     """The script of one inference. See `script.from_events`."""
+    __tracebackhide__ = True
     recorder = _Recorder(timed=timed)
     for event in events:
         if not isinstance(event, Event):
             msg = f"from_events: these are events, as decode(data, dialect) or transcript.of(source) gives them, and {event!r:.80} is none"
             raise ScriptError(msg)
         recorder.add(event)
+    if not recorder.heard:
+        msg = "from_events: no answer is in these events; give those of one inference, as decode(data, dialect) or transcript.of(source) does"
+        raise ScriptError(msg)
     return Script(numbered(recorder.finish()))
 
 
@@ -119,6 +123,11 @@ class _Recorder:
                 self._note(UsagePart(event.input_tokens, event.output_tokens))
             case InferenceCompleted() | InferenceAborted() | InferenceFailure():
                 self._end = event
+
+    @property
+    def heard(self) -> bool:
+        """Whether there was anything of an answer."""
+        return self._started or bool(self._drafts) or self._end is not None
 
     def _new(self, part: Part) -> int:
         self._drafts.append(_Draft(part))

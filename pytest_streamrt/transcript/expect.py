@@ -22,6 +22,7 @@ from pytest_streamrt.events.types import (
     ToolResult,
     Usage,
 )
+from pytest_streamrt.numbers import is_whole
 from pytest_streamrt.transcript.abort import abort_timing, exchanges_of
 from pytest_streamrt.transcript.explain import no_such_inference, no_such_step
 from pytest_streamrt.transcript.speech import Speech
@@ -54,7 +55,7 @@ class Expectation(Speech):
 
         def __getattr__(self, name: str) -> NoReturn:
             __tracebackhide__ = True
-            raise AttributeError(no_such_step(name, type(self)), name=name, obj=self)
+            raise AttributeError(no_such_step(name, type(self)))
 
     def inference(self, n: int) -> Self:
         """Look at the source's nth inference alone, from 1. To be called before any step."""
@@ -62,8 +63,8 @@ class Expectation(Speech):
         self._goes_on("inference")
         if self._begun:
             self._refuse(TranscriptError(f"inference({n}) comes before any step: begin another chain with expect()"))
-        if isinstance(n, bool) or not isinstance(n, int):
-            self._refuse(TypeError(f"inference(): which one is a whole number, from 1 on, not {n!r}"))
+        if not is_whole(n):
+            self._refuse(TypeError(f"inference(): which one is a whole number from 1 on, not {n!r}"))
         stories = list(dict.fromkeys(each.story for each in self._told if each.story and each.event.inference_seq))
         if not stories:
             self._fail(f"an inference number {n}", f"no inference of {self.source!r} at all", 0)

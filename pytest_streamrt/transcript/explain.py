@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 from typing import Final
 
@@ -239,9 +238,7 @@ def no_such_inference(source: str, number: int, inferences: Sequence[Sequence[Ev
 def no_such_step(name: str, chain: type) -> str:
     """That a chain has no such step; which there are, and which may have been meant."""
     steps = [each for each in dir(chain) if not each.startswith("_") and callable(getattr(chain, each))]
-    close = difflib.get_close_matches(name, steps, n=1)
-    hint = f" Did you mean .{close[0]}(…)?" if close else ""
-    return f"a chain of expectations has no step {name!r}.{hint} There are: {', '.join(steps)}"
+    return f"a chain of expectations has no step {name!r}.{did_you_mean(name, steps)} There are: {', '.join(steps)}"
 
 
 def no_such_source(source: str, sources: Sequence[str]) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from pytest_streamrt.events.types import Event
+from pytest_streamrt.numbers import require_whole
 from pytest_streamrt.transcript.disguise import Plain, as_it_is, undisguise
 from pytest_streamrt.transcript.exchange import Exchange
 from pytest_streamrt.transcript.hidden import Selection, Text
@@ -88,9 +89,7 @@ def check_leaks(
 ) -> list[Leak]:
     """Look for hidden texts in visible ones; see `Transcript.assert_no_leak`."""
     __tracebackhide__ = True
-    if isinstance(min_quote, bool) or not isinstance(min_quote, int) or min_quote < 1:
-        msg = f"min_quote is a number of characters, at least 1, not {min_quote!r}"
-        raise ValueError(msg)
+    require_whole("min_quote", min_quote, 1)
     plain = undisguise if normalise else as_it_is
     shown = _visible(logged, sources, visible)
     wanted = _wanted(logged, exchanges, sources, hidden, plain)

@@ -6,7 +6,6 @@ passes, ``~`` deltas keep coming, ``( )`` things of one instant, ``|`` it comple
 
 from __future__ import annotations
 
-import math
 import string
 import unicodedata
 from collections import defaultdict
@@ -18,6 +17,7 @@ from typing import Final
 from pytest_streamrt.clock import NS
 from pytest_streamrt.events.order import DELTAS
 from pytest_streamrt.events.types import Event, InferenceStarted
+from pytest_streamrt.numbers import require_seconds
 from pytest_streamrt.transcript.explain import show_event
 
 __all__ = ["draw_marbles"]
@@ -63,12 +63,8 @@ def draw_marbles(events: Sequence[Event], frame: float | None = None) -> str:
         ValueError: it is no time above 0.
     """
     __tracebackhide__ = True
-    if isinstance(frame, bool) or not isinstance(frame, int | float | None):
-        msg = f"marbles(frame={frame!r}): a column takes a time in seconds, which is a number"
-        raise TypeError(msg)
-    if frame is not None and not 0 < frame < math.inf:
-        msg = f"marbles(frame={frame}): a column takes a time in seconds above 0"
-        raise ValueError(msg)
+    if frame is not None:
+        require_seconds("marbles(frame=…): the time of a column", frame, zero=False)
     marbles = _marbles(events)
     if not marbles:
         return "(nothing was said)" if events else "(nothing happened)"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Final
+from typing import TYPE_CHECKING, Final, NoReturn
 
 from pytest_streamrt.clock import NS
 from pytest_streamrt.errors import TranscriptError
@@ -13,11 +13,12 @@ from pytest_streamrt.events.fold import Fold
 from pytest_streamrt.events.items import FunctionCallOutput, Message
 from pytest_streamrt.events.order import DELTAS, TERMINALS
 from pytest_streamrt.events.types import Event, InferenceStarted, ItemCompleted, TextDelta
+from pytest_streamrt.numbers import is_whole
 from pytest_streamrt.transcript.abort import exchanges_of
 from pytest_streamrt.transcript.readable import Readable
 from pytest_streamrt.transcript.stories import Story, nanoseconds, told
 from pytest_streamrt.transcript.times import duration
-from pytest_streamrt.wording import counted
+from pytest_streamrt.wording import counted, no_attribute
 
 __all__ = ["Metrics", "Stall", "measure", "table_of"]
 
@@ -68,6 +69,12 @@ class Metrics:
         self._inferences = inferences
         self._transcript = transcript
         self._untimed = transcript.untimed(source)
+
+    if not TYPE_CHECKING:  # type checkers are to see a wrong name, and know nothing of this
+
+        def __getattr__(self, name: str) -> NoReturn:
+            __tracebackhide__ = True
+            raise AttributeError(no_attribute(self, name, {}))
 
     def __repr__(self) -> str:
         return f"<Metrics of {self.source!r}, {counted(self.inferences, 'inference')}, {counted(self.deltas, 'delta')}>"
@@ -209,8 +216,10 @@ def measure(transcript: Readable, source: str, inference: int | None) -> Metrics
     if not inferences:
         raise TranscriptError(f"{source!r} had no inference, and so there is nothing to measure")
     if inference is not None:
-        if not 1 <= inference <= len(inferences):
-            raise TranscriptError(f"{source!r} has {counted(len(inferences), 'inference')}, and no number {inference}")
+        if not is_whole(inference, 1, len(inferences)):
+            raise TranscriptError(
+                f"{source!r} has {counted(len(inferences), 'inference')}, numbered from 1 on, and no number {inference!r}"
+            )
         inferences = [inferences[inference - 1]]
     return Metrics(transcript, source, inferences)
 

@@ -18,6 +18,7 @@ from pytest_streamrt.events.types import (
     ToolCallDelta,
     ToolCallStarted,
 )
+from pytest_streamrt.numbers import is_whole
 from pytest_streamrt.transcript.chain import Chain
 from pytest_streamrt.transcript.explain import alike, where_they_differ
 from pytest_streamrt.transcript.times import Times, When
@@ -75,8 +76,8 @@ class Speech(Chain):
         """The next n deltas, of whatever kind, from 1 on."""
         __tracebackhide__ = True
         when = self._when(self.deltas, times)
-        if isinstance(n, bool) or not isinstance(n, int):
-            self._refuse(TypeError(f"deltas(): how many is a whole number, not {n!r}"))
+        if not is_whole(n):
+            self._refuse(TypeError(f"deltas(): how many is a whole number from 1 on, not {n!r}"))
         if n < 1:
             self._refuse(TranscriptError(f"deltas({n}) expects nothing: give 1 or more, or leave the step out"))
         what, last = counted(n, "delta"), 0

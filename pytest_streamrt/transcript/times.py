@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from numbers import Real
 from typing import Any, NamedTuple, TypedDict
 
 from pytest_streamrt.clock import NS
 from pytest_streamrt.errors import TranscriptError
+from pytest_streamrt.numbers import require_seconds
 
 __all__ = ["Times", "When", "duration", "when"]
 
@@ -72,14 +72,4 @@ def duration(what: str, seconds: object) -> int:
         TranscriptError: they are negative, infinite or not a number.
     """
     __tracebackhide__ = True
-    if isinstance(seconds, bool) or not isinstance(seconds, Real):
-        msg = f"{what}: a time is a number of seconds, not {seconds!r}"
-        raise TypeError(msg)
-    try:
-        ns = round(float(seconds) * NS)
-    except (ValueError, OverflowError):  # not a number; infinite, or as good as that
-        ns = -1
-    if ns < 0 or seconds < 0:
-        msg = f"{what}: a time is a number of seconds from 0 on, not {seconds!r}"
-        raise TranscriptError(msg)
-    return ns
+    return round(require_seconds(f"{what}: a time", seconds, (TypeError, TranscriptError)) * NS)

@@ -6,6 +6,7 @@ import random
 from collections.abc import Iterable
 from typing import Final, Literal, get_args
 
+from pytest_streamrt.numbers import is_whole
 from pytest_streamrt.wire.sse import SSEDecoder
 
 __all__ = ["Cut", "rechunk"]
@@ -30,8 +31,7 @@ def rechunk(data: bytes | Iterable[bytes], how: Cut) -> list[bytes]:
     Raises:
         ValueError: `how` is none of these.
     """
-    is_seed = isinstance(how, int) and not isinstance(how, bool)
-    if not is_seed and how not in get_args(CutName):
+    if not is_whole(how) and how not in get_args(CutName):
         msg = f'rechunk: cut "recorded", "whole", "event", "byte" or by an integer seed, not {how!r}'
         raise ValueError(msg)
     chunks = [data] if isinstance(data, bytes) else list(data)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import ValidationError
 
+from pytest_streamrt.errors import StreamError
 from pytest_streamrt.events import (
     ItemCompleted,
     Message,
@@ -115,8 +116,18 @@ def test_two_halves_of_a_character_are_written_as_the_character():
     ],
 )
 def test_a_line_that_is_no_event_is_refused_with_what_is_wrong(line, names):
-    with pytest.raises(ValidationError, match=names):
-        from_json(to_json([TextDelta("a")]) + line)
+    first = to_json([TextDelta("a")])
+
+    with pytest.raises(StreamError, match=rf"line 2 is no event of a transcript: .*{names}") as caught:
+        from_json(first + line)
+
+    assert (caught.value.offset, caught.value.events) == (len(first), [TextDelta("a")])
+
+
+@pytest.mark.parametrize("what", ["{}", None, Path("events.jsonl")], ids=repr)
+def test_what_are_no_bytes_is_refused(what):
+    with pytest.raises(TypeError, match="from_json: it reads bytes, as to_json writes them"):
+        from_json(what)
 
 
 def test_the_adapter_has_a_schema_of_every_event():

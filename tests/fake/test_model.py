@@ -197,5 +197,5 @@ def test_an_unknown_argument_is_refused_by_the_name_that_the_user_wrote():
 
 @pytest.mark.parametrize("n", ["1", 1.0, True, None])
 async def test_deltas_are_waited_for_in_whole_numbers(n):
-    with pytest.raises(TypeError, match="how many deltas is a whole number; 0 is until it was asked"):
+    with pytest.raises(TypeError, match="how many deltas is a whole number from 0 on"):
         await FakeModel(script("a")).emitted(n)

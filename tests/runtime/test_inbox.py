@@ -231,7 +231,7 @@ def test_a_capacity_is_a_whole_number_from_one_on(maker):
     assert maker(3) == maker(3)
     assert repr(maker(3)) == f"Inbox.{maker.__name__}(3)"
     for wrong in (0, -1):
-        with pytest.raises(ValueError, match="at least 1"):
+        with pytest.raises(ValueError, match="a whole number from 1 on"):
             maker(wrong)
     for wrong in (1.0, "1", None, True):
         with pytest.raises(TypeError, match="whole number"):

@@ -175,10 +175,10 @@ def test_what_can_be_no_tool(tools, error, message):
     [
         ({"tool_timeout": 0}, ValueError, "tool_timeout is a number of seconds above 0, not 0"),
         ({"tool_timeout": float("nan")}, ValueError, "tool_timeout is a number of seconds above 0, not nan"),
-        ({"tool_timeout": "2"}, TypeError, "tool_timeout is a number of seconds, not '2'"),
-        ({"max_rounds": 0}, ValueError, "max_rounds is at least 1, not 0"),
-        ({"max_rounds": None}, TypeError, "max_rounds is a whole number, not None"),
-        ({"max_parallel_tools": True}, TypeError, "max_parallel_tools is a whole number, not True"),
+        ({"tool_timeout": "2"}, TypeError, "tool_timeout is a number of seconds above 0, not '2'"),
+        ({"max_rounds": 0}, ValueError, "max_rounds is a whole number from 1 on, not 0"),
+        ({"max_rounds": None}, TypeError, "max_rounds is a whole number from 1 on, not None"),
+        ({"max_parallel_tools": True}, TypeError, "max_parallel_tools is a whole number from 1 on, not True"),
     ],
 )
 def test_limits_that_are_none(option, error, message):

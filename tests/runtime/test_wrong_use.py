@@ -21,14 +21,14 @@ pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time]
     [
         ({"message": ["hi"]}, TypeError, "the message is text or a Message, not ['hi']"),
         ({"message": b"hi"}, TypeError, "the message is text or a Message, not b'hi'"),
-        ({"deadline": "2"}, TypeError, "deadline is a number of seconds, not '2'"),
-        ({"deadline": True}, TypeError, "deadline is a number of seconds, not True"),
-        ({"deadline": math.nan}, ValueError, "deadline is a number of seconds from now, 0 or more, not nan"),
-        ({"deadline": -1}, ValueError, "deadline is a number of seconds from now, 0 or more, not -1"),
-        ({"max_deltas": "3"}, TypeError, "max_deltas is a whole number of deltas, not '3'"),
-        ({"max_deltas": 2.0}, TypeError, "max_deltas is a whole number of deltas, not 2.0"),
-        ({"max_deltas": 0}, ValueError, "max_deltas is at least 1, not 0"),
-        ({"max_deltas": -1}, ValueError, "max_deltas is at least 1, not -1"),
+        ({"deadline": "2"}, TypeError, "deadline is a number of seconds from 0 on, not '2'"),
+        ({"deadline": True}, TypeError, "deadline is a number of seconds from 0 on, not True"),
+        ({"deadline": math.nan}, ValueError, "deadline is a number of seconds from 0 on, not nan"),
+        ({"deadline": -1}, ValueError, "deadline is a number of seconds from 0 on, not -1"),
+        ({"max_deltas": "3"}, TypeError, "max_deltas is a whole number from 1 on, not '3'"),
+        ({"max_deltas": 2.0}, TypeError, "max_deltas is a whole number from 1 on, not 2.0"),
+        ({"max_deltas": 0}, ValueError, "max_deltas is a whole number from 1 on, not 0"),
+        ({"max_deltas": -1}, ValueError, "max_deltas is a whole number from 1 on, not -1"),
     ],
 )
 async def test_what_infer_cannot_do_is_refused_and_nothing_starts(arguments, error, message, environment, transcript):

@@ -170,7 +170,7 @@ def test_what_is_in_a_choice_is_its_own():
 
 @pytest.mark.parametrize("n", [-1, "1", None, True])
 def test_a_choice_has_a_number(n):
-    with pytest.raises(ScriptError, match="is no number of a choice"):
+    with pytest.raises(ScriptError, match="its number is a whole number from 0 on"):
         script.choice(n, "a")
 
 

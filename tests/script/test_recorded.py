@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_streamrt import ScriptError, fold, script
+from pytest_streamrt import ScriptError, Signal, fold, script
 from pytest_streamrt.events import (
     DELTAS,
     InferenceAborted,
@@ -146,3 +146,9 @@ def test_the_end_comes_when_it_came():
 def test_several_inferences_are_no_script():
     with pytest.raises(ScriptError, match="the events of several inferences"):
         script.from_events([InferenceStarted(), InferenceStarted()])
+
+
+@pytest.mark.parametrize("events", [[], [Signal("ready")]], ids=["no events", "none of an answer"])
+def test_where_there_is_no_answer_there_is_no_script(events):
+    with pytest.raises(ScriptError, match="no answer is in these events"):
+        script.from_events(events)

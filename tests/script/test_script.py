@@ -177,7 +177,9 @@ def test_each_part_is_an_attribute_of_script_and_a_name_of_the_package(name):
 
 
 def test_a_part_that_does_not_exist_is_answered_with_those_that_do():
-    with pytest.raises(AttributeError, match=f"script has no part 'tool'; it has {', '.join(PARTS)}"):
+    with pytest.raises(
+        AttributeError, match=rf"script has no part 'tool'\. Did you mean 'tool_call'\? It has: {', '.join(PARTS)}"
+    ):
         _ = script.tool
 
 

@@ -31,8 +31,8 @@ MISTAKES = [
         r"Disconnect\(\) says where in a recording it strikes; in a script a fault stands where it is to strike",
         id="a fault of a recording",
     ),
-    pytest.param(lambda: script.stall(after=-1), "stall: after=-1 is no whole number from 0 on", id="after=-1"),
-    pytest.param(lambda: script.error(429, exchange=0), "exchange=0 is no whole number from 1 on", id="exchange=0"),
+    pytest.param(lambda: script.stall(after=-1), "stall: after is a whole number from 0 on, not -1", id="after=-1"),
+    pytest.param(lambda: script.error(429, exchange=0), "exchange is a whole number from 1 on, not 0", id="exchange=0"),
     pytest.param(lambda: script.error("429"), r"an HTTP status is a number: error\(429\)", id="a status in quotes"),
     pytest.param(
         lambda: script.error(200), r"error\(200\): an HTTP status that is an error is a", id="a status of none"
@@ -50,16 +50,22 @@ MISTAKES = [
     pytest.param(lambda: script("a", tps=0), "tps=0 deltas a second is no speed", id="tps=0"),
     pytest.param(lambda: script("a", tps=-1), "tps=-1 deltas a second is no speed", id="a negative tps"),
     pytest.param(lambda: script("a", tps=nan), "tps=nan deltas a second is no speed", id="tps=nan"),
-    pytest.param(lambda: script("a", every=-0.1), "every=-0.1 is no time in seconds", id="a negative every"),
-    pytest.param(lambda: script("a", every=inf), "every=inf is no time in seconds", id="every=inf"),
-    pytest.param(lambda: script("a", every=nan), "every=nan is no time in seconds", id="every=nan"),
-    pytest.param(lambda: script("a", ttft=-1), "ttft=-1 is no time in seconds", id="a negative ttft"),
-    pytest.param(lambda: script("a", ttft=inf), "ttft=inf is no time in seconds", id="ttft=inf"),
+    pytest.param(
+        lambda: script("a", every=-0.1), "every is a number of seconds from 0 on, not -0.1", id="a negative every"
+    ),
+    pytest.param(lambda: script("a", every=inf), "every is a number of seconds from 0 on, not inf", id="every=inf"),
+    pytest.param(lambda: script("a", every=nan), "every is a number of seconds from 0 on, not nan", id="every=nan"),
+    pytest.param(lambda: script("a", ttft=-1), "ttft is a number of seconds from 0 on, not -1", id="a negative ttft"),
+    pytest.param(lambda: script("a", ttft=inf), "ttft is a number of seconds from 0 on, not inf", id="ttft=inf"),
     pytest.param(lambda: script("a", jitter=-0.1), "jitter=-0.1 is a share of the delay, from 0 to 1", id="jitter<0"),
     pytest.param(lambda: script("a", jitter=1.1), "jitter=1.1 is a share of the delay, from 0 to 1", id="jitter>1"),
     pytest.param(lambda: script("a", jitter=nan), "jitter=nan is a share of the delay", id="jitter=nan"),
-    pytest.param(lambda: script.pause(-1), "pause: seconds=-1 is no time in seconds", id="a negative pause"),
-    pytest.param(lambda: script.pause(nan), "pause: seconds=nan is no time in seconds", id="a pause of nan"),
+    pytest.param(
+        lambda: script.pause(-1), "pause: its length is a number of seconds from 0 on, not -1", id="a negative pause"
+    ),
+    pytest.param(
+        lambda: script.pause(nan), "pause: its length is a number of seconds from 0 on, not nan", id="a pause of nan"
+    ),
     pytest.param(lambda: script.reasoning(), r"reasoning: give one non-empty string for each delta", id="no reasoning"),
     pytest.param(lambda: script.reasoning("a", ""), r"reasoning: .*not \('a', ''\)", id="empty reasoning"),
     pytest.param(lambda: script.reasoning(1), r"reasoning: .*not \(1,\)", id="reasoning of a number"),

@@ -133,9 +133,9 @@ async def test_a_time_that_cannot_be_is_refused(name, key):
 async def test_a_time_that_is_no_number_is_refused(value):
     transcript = await say(script("a"))
 
-    with pytest.raises(TypeError, match="a time is a number of seconds, not"):
+    with pytest.raises(TypeError, match="a time is a number of seconds from 0 on, not"):
         transcript.expect("bot").text("a", at=value)
-    with pytest.raises(TypeError, match="a time is a number of seconds, not"):
+    with pytest.raises(TypeError, match="a time is a number of seconds from 0 on, not"):
         transcript.expect("bot").silence(value)
 
 
@@ -183,5 +183,5 @@ async def test_the_time_of_a_step_is_that_of_its_last_event_also_where_calls_are
 async def test_a_drawing_takes_a_frame_that_can_be(frame):
     transcript = await say(script("a"))
 
-    with pytest.raises(ValueError, match="a column takes a time in seconds above 0"):
+    with pytest.raises(ValueError, match="the time of a column is a number of seconds above 0"):
         transcript.marbles(frame=frame)

@@ -289,7 +289,7 @@ async def test_a_check_that_could_not_fail_fails(hide, visible, why):
         ({"hidden": [7], "visible": "bot"}, TypeError, "hidden holds strings"),
         ({"hidden": [""], "visible": "bot"}, ValueError, "everywhere"),
         ({"hidden": ["\u200b "], "visible": "bot", "normalise": True}, ValueError, "everywhere"),
-        ({"hidden": [CANARY], "visible": "bot", "min_quote": 0}, ValueError, "at least 1, not 0"),
+        ({"hidden": [CANARY], "visible": "bot", "min_quote": 0}, ValueError, "min_quote is a whole number from 1 on, not 0"),
     ],
 )  # fmt: skip
 async def test_a_wrong_use_is_told(options, error, what):

@@ -113,5 +113,5 @@ async def test_a_transcript_in_which_nothing_was_said_does_not_claim_that_nothin
 async def test_a_column_takes_time(frame):
     transcript = await say(script("a", every=1))
 
-    with pytest.raises(ValueError, match="a column takes a time"):
+    with pytest.raises(ValueError, match="the time of a column is a number of seconds above 0"):
         transcript.marbles(frame=frame)

@@ -62,7 +62,7 @@ async def test_several_inferences_are_measured_together_or_one_by_one():
     assert (together.deltas, together.tokens, together.gaps, together.inferences) == (4, 5, (0.1, 0.5), 2)
     assert transcript.metrics("bot", inference=2).ttft == 0.5
     for n in (0, 3):
-        with pytest.raises(TranscriptError, match=f"has 2 inferences, and no number {n}"):
+        with pytest.raises(TranscriptError, match=f"has 2 inferences, numbered from 1 on, and no number {n}"):
             transcript.metrics("bot", inference=n)
 
 

@@ -268,7 +268,7 @@ async def test_signals_of_another_source_are_ordered_too(environment, transcript
 
 
 async def test_a_step_that_there_is_not_is_told_which_was_meant():
-    with pytest.raises(AttributeError, match=r"has no step 'txt'\. Did you mean \.text\(…\)\? There are: aborted, "):
+    with pytest.raises(AttributeError, match=r"has no step 'txt'\. Did you mean 'text'\? There are: aborted, "):
         (await answered()).expect("bot").txt("Hello")
 
 
@@ -300,7 +300,7 @@ async def test_arguments_as_they_are_sent_are_told_what_to_write():
             TranscriptError,
             "the kinds are transport, provider, model, tool, limit",
         ),
-        (lambda chain: chain.inference("first"), TypeError, "which one is a whole number, from 1 on, not 'first'"),
+        (lambda chain: chain.inference("first"), TypeError, "which one is a whole number from 1 on, not 'first'"),
     ],
 )
 async def test_a_step_that_makes_no_sense_is_refused_and_the_chain_is_done(step, error, message):
