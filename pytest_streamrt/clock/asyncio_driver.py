@@ -18,6 +18,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from functools import wraps
 from typing import Any, Final
 
+from pytest_streamrt.clock.asked import Asked
 from pytest_streamrt.clock.asyncio_private import PrivateLoop
 from pytest_streamrt.clock.current import lent
 from pytest_streamrt.clock.patching import SharedPatch
@@ -31,7 +32,6 @@ from pytest_streamrt.errors import ClockError
 __all__ = ["SHUTDOWN", "drive_asyncio"]
 
 _POLL_EVERY: Final = 64  # with no socket in use, only every so many busy iterations look at the self-pipe
-_PRUNE: Final = 1_000  # moments asked for that are kept before those that have passed are swept out
 _LAST_CHANCE: Final = 0.5  # real seconds for a socket that owes nothing, when it alone could bring the test on
 
 
@@ -45,8 +45,7 @@ class _AsyncioDriver:
         self._private = PrivateLoop(loop, self.now)
         self._clock = clock
         self._began = clock.ns
-        # By nanosecond: the latest moment within half of one that a timer was asked for.
-        self._asked: dict[int, float] = {}
+        self._asked = Asked()
         self._turns: deque[asyncio.Future[None]] = deque()
         self._settlers: deque[asyncio.Future[None]] = deque()
         self._real_select: Callable[[float | None], list[Any]] = self._private.selector.select
@@ -64,7 +63,6 @@ class _AsyncioDriver:
 
     def time(self) -> float:
         ns = self.now()
-        # Whoever compares it with the moment they asked for (anyio's scopes do) must find that come when it has.
         return self._asked.get(ns, ns / NS) if self._asked else ns / NS
 
     def now(self) -> int:
@@ -90,7 +88,7 @@ class _AsyncioDriver:
         if due <= now and when > self.time():
             due = now + 1  # less than half a nanosecond ahead is ahead
         elif when > due / NS:
-            self._note_asked(due, when)
+            self._asked.note(due, when, now)
         return self._private.set_timer(due, callback, args, context)
 
     def run_in_executor(self, executor: Any, func: Any, *args: Any) -> asyncio.Future[Any]:
@@ -272,13 +270,6 @@ class _AsyncioDriver:
             self.sockets.were_quiet()
             clock.racy_jumps += 1
         return events
-
-    def _note_asked(self, ns: int, when: float) -> None:
-        """A timer was asked for a little after that nanosecond, in which it will fall due."""
-        self._asked[ns] = max(when, self._asked.get(ns, when))
-        if len(self._asked) > _PRUNE:
-            now = self.now()
-            self._asked = {due: asked for due, asked in self._asked.items() if due >= now}
 
 
 @contextmanager

@@ -56,7 +56,8 @@ class _TrioDriver(trio.abc.Clock, trio.abc.Instrument):
         if self._flowing is not None:  # the first look after a wait
             upto, self._flowing = self._flowing, None
             self._clock.flow(round(min(self._clock.live_ns, upto)))
-        return self.now() / NS
+        ns, asked = self.now(), self._private.asked
+        return asked.get(ns, ns / NS) if asked else ns / NS
 
     def now(self) -> int:
         """Nanoseconds since the clock was switched on: trio's own time."""

@@ -27,6 +27,7 @@ import trio
 from trio import _threads, _timeouts
 from trio._core import _run
 
+from pytest_streamrt.clock.asked import Asked
 from pytest_streamrt.clock.patching import SharedPatch, all_applied
 from pytest_streamrt.clock.threads import Threads, Work
 from pytest_streamrt.clock.timeline import NS
@@ -43,6 +44,8 @@ class PrivateRun:
 
     def __init__(self) -> None:
         self._runner: Any = _run.GLOBAL_RUN_CONTEXT.runner
+        self.asked = Asked()
+        """The moments of deadlines, on the clock that it is put on."""
 
     @property
     def waits_for_idle(self) -> bool:
@@ -73,7 +76,7 @@ class PrivateRun:
         """
         runner = self._runner
         real_clock = runner.clock
-        deadlines = _FairDeadlines(now, runner.deadlines)
+        deadlines = _FairDeadlines(now, runner.deadlines, self.asked)
         runner.clock, runner.deadlines = clock, deadlines
         _calling[runner] = threads
         try:
@@ -107,8 +110,9 @@ class _FairDeadlines:
     less than half a nanosecond ahead is ahead: it falls due in the next one.
     """
 
-    def __init__(self, now: Callable[[], int], old: Any) -> None:
+    def __init__(self, now: Callable[[], int], old: Any, asked: Asked) -> None:
         self._now = now
+        self._asked = asked
         self._heap: list[tuple[int, int, float, Any]] = []  # the nanosecond, the order, the deadline as set, its scope
         self._order = itertools.count()
         self._active = 0
@@ -120,6 +124,8 @@ class _FairDeadlines:
         ns = round(deadline * NS) if deadline > 0 else min(now, 0)  # "long ago" may be minus infinity
         if ns <= now and deadline > now / NS:
             ns = now + 1
+        elif deadline > ns / NS and not isinstance(cancel_scope, _Sleeper):  # nor does asyncio note sleeps
+            self._asked.note(ns, deadline, now)
         heapq.heappush(self._heap, (ns, next(self._order), deadline, cancel_scope))
         self._active += 1
 

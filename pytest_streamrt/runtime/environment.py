@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import math
-import traceback
 from collections.abc import Iterable
 from threading import get_ident
 from types import TracebackType
@@ -21,6 +20,7 @@ from pytest_streamrt.runtime.inference import Inference
 from pytest_streamrt.runtime.mailbox import Mailbox, open_mailbox
 from pytest_streamrt.runtime.order import EventLog, Order
 from pytest_streamrt.runtime.participant import Participant, check_admissible, check_signal
+from pytest_streamrt.runtime.telling import text_of, traceback_of
 from pytest_streamrt.runtime.waiting import Settling, lending, waiting_for
 from pytest_streamrt.runtime.waking import Bell
 
@@ -64,7 +64,6 @@ class Environment:
         self._isolate = failures == "isolate"
         self._present: dict[str, Participant] = {}
         self._attending: list[Mailbox] = []  # of those present, and those who left and have yet to hear the last of it
-        self._everyone: list[Participant] = []
         self._order = Order(self, transcript)
         self._emit = self._order.emit
         self._stays: list[Mailbox] = []  # everyone's, that the laws are checked against
@@ -126,12 +125,15 @@ class Environment:
             raise
         await self._close(None)
         failures = [] if self._isolate else self._failures
-        unplayed = self._unplayed()
+        others = [*self._order.warnings, *self._unplayed()]
         if failures:
             msg = "participants of the environment failed"
-            raise ExceptionGroup(msg, [*failures, *unplayed])
-        if unplayed:
-            raise unplayed[0]
+            raise ExceptionGroup(msg, [*failures, *others])
+        if others:
+            first, *more = others
+            for each in more:
+                first.add_note(f"and: {each}")
+            raise first
 
     async def _close(self, error: BaseException | None) -> None:
         """End what still runs, and every task of the room; `error` is what it is left by, and is for the caller to raise."""
@@ -167,12 +169,14 @@ class Environment:
                 raise group.exceptions[0] from None
             raise
         finally:
-            for participant in self._everyone:
-                if participant._environment is self:  # who has left may be in another room by now
-                    participant._environment = None
+            for stay in self._stays:
+                if stay.owner._environment is self:  # who has left may be in another room by now
+                    stay.owner._environment = None
             if error is not None:
                 for failure in self._failures:
                     error.add_note(f"before that, a participant failed: {failure!r}")
+                for warning in self._order.warnings:
+                    error.add_note(f"before that, there was a warning: {warning}")
 
     async def _watch(self) -> None:
         """Be told for all when a scope around the room is cancelled.
@@ -315,7 +319,6 @@ class Environment:
         self._order.add(mailbox)
         self._present[participant.name] = participant
         self._attending.append(mailbox)
-        self._everyone.append(participant)
         self._emit(ParticipantJoined(participant.name), participant)
         self._tasks.start_soon(self._attend, participant, name=f"participant {participant.name}")
 
@@ -347,8 +350,7 @@ class Environment:
     def _fail(self, participant: Participant, handled: Event | None, error: Exception) -> None:
         explain(error, participant, handled)
         self._failures.append(error)
-        text = f"{type(error).__name__}: {error}"
-        self._emit(ParticipantFailed(participant.name, text, "".join(traceback.format_exception(error))), participant)
+        self._emit(ParticipantFailed(participant.name, text_of(error), traceback_of(error)), participant)
         if self._present.get(participant.name) is participant:
             self._dismiss(participant)
         participant._mailbox.close(self._order.seq, discard=True)
@@ -358,6 +360,6 @@ class Environment:
 
     def _unplayed(self) -> list[Exception]:
         """What scripted models still have to complain of; see `FakeModel`."""
-        models = {id(model): model for each in self._everyone if (model := getattr(each, "model", None)) is not None}
+        models = {id(model): model for stay in self._stays if (model := getattr(stay.owner, "model", None)) is not None}
         checks = [check for model in models.values() if (check := getattr(model, "check_played", None)) is not None]
         return [error for check in checks if (error := check()) is not None]

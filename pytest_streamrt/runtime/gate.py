@@ -10,9 +10,7 @@ from enum import Enum, auto
 from typing import Final, Literal, Self
 
 from pytest_streamrt.errors import StreamrtError
-from pytest_streamrt.events.types import (
-    Event,
-)
+from pytest_streamrt.events.types import Event
 
 __all__ = [
     "Emit",

@@ -73,5 +73,8 @@ class Inbox:
 
     @classmethod
     def unbounded(cls) -> Inbox:
-        """Lose nothing and hold nobody up. More than 10,000 waiting events are worth a `StreamrtWarning`, once."""
+        """Lose nothing and hold nobody up. More than 10,000 waiting events are worth a `StreamrtWarning`, once.
+
+        Where warnings are errors, leaving the room raises it, and nothing is interrupted.
+        """
         return cls("unbounded")

@@ -30,6 +30,7 @@ from pytest_streamrt.runtime.gate_chain import GateChain
 from pytest_streamrt.runtime.handoff import hand_over
 from pytest_streamrt.runtime.rounds import Calls
 from pytest_streamrt.runtime.source import CLOSE_TIMEOUT, check_event, close_stream, open_stream
+from pytest_streamrt.runtime.telling import text_of
 from pytest_streamrt.runtime.waiting import Ending, lending
 
 if TYPE_CHECKING:
@@ -251,7 +252,7 @@ class Inference:
 
     def _report(self, error: Exception) -> None:
         """The model has raised: the inference has failed, or it is on the record, where it had ended before."""
-        text = f"{type(error).__name__}: {error}"
+        text = text_of(error)
         if self._outcome is None:
             self._fail("model", text, error)
         else:
@@ -376,7 +377,7 @@ class Inference:
         end = InferenceAborted(reason, by, self.text, items, self._fold.usage)
         try:
             self._end("aborted", end, reason=reason, by=by)
-        finally:  # to emit may raise, where warnings are errors: it has ended all the same
+        finally:  # to emit may raise, where the log cannot be written: it has ended all the same
             self._scope.cancel()
 
     def _end(

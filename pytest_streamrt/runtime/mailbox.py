@@ -126,9 +126,8 @@ class _Bounded(Mailbox):
         super().__init__(owner, inbox, order, place)
         assert inbox.capacity is not None
         self._capacity = inbox.capacity
-        self._over: dict[
-            str | None, int
-        ] = {}  # the inferences that have added to it since it was full, and at which seq
+        # The inferences that have added to it since it was full, and at which seq.
+        self._over: dict[str | None, int] = {}
 
     def lend(self) -> None:
         super().lend()

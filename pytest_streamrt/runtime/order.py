@@ -63,6 +63,8 @@ class Order:
         """Evidence, where there is a log: who has emitted each event."""
         self.acts: list[tuple[Event, Mailbox]] = []
         """Evidence, where there is a log: what was emitted in a handler, and whose that was."""
+        self.warnings: list[StreamrtWarning] = []
+        """Those that are errors here: whoever leaves the room is to be told."""
         self._room = room
         self._began = 0
         self.asleep: list[Mailbox] = []
@@ -144,7 +146,7 @@ class Order:
                     mailbox.watch(stamped)
         if self.asleep:
             self._wake()
-        if seq > self._look_at:  # last of all: a warning may be an error
+        if seq > self._look_at:
             self._warn_crowded(seq)
 
     def record_gap(self, name: str, first: int, last: int) -> None:
@@ -174,4 +176,7 @@ class Order:
                 f"more than {CROWDED:,} events wait for {names}, whose inbox has no bound: it does not keep up, or its handler "
                 "hangs. Give it Inbox.drop_oldest(n) or Inbox.coalesce(n), or Inbox.block(n) to slow the streams down"
             )
-            warnings.warn(msg, StreamrtWarning, stacklevel=4)
+            try:
+                warnings.warn(msg, StreamrtWarning, stacklevel=4)
+            except StreamrtWarning as warning:  # it is an error, but not that of whoever happens to emit
+                self.warnings.append(warning)

@@ -15,7 +15,8 @@ from pytest_streamrt.events.types import Status, ToolProgress, ToolResult
 from pytest_streamrt.runtime.acting import Acting, acting
 from pytest_streamrt.runtime.cancellation import strays_are_errors
 from pytest_streamrt.runtime.source import CLOSE_TIMEOUT
-from pytest_streamrt.runtime.tools import BadArguments, Reporter, failure_of, reporter
+from pytest_streamrt.runtime.telling import text_of, traceback_of
+from pytest_streamrt.runtime.tools import BadArguments, Reporter, reporter
 from pytest_streamrt.runtime.waking import Bell
 
 if TYPE_CHECKING:
@@ -135,7 +136,7 @@ class Calls:
                 await self._call(call)
         except BaseException as error:
             if not isinstance(error, anyio.get_cancelled_exc_class()):  # a CassetteMiss, or pytest.fail()
-                self._finish(call, "failed", f"{type(error).__name__}: {error}")
+                self._finish(call, "failed", text_of(error))
             raise
         finally:
             reports.end()
@@ -159,13 +160,13 @@ class Calls:
         except BadArguments as error:
             self._finish(call, "failed", str(error))
         except Exception as error:  # noqa: BLE001 - what a tool raises is told to its model
-            text, trace = failure_of(error)
+            text = text_of(error)
             what = {
                 "inference": self._inference.id,
                 "call": item.id,
                 "tool": item.name,
                 "error": text,
-                "traceback": trace,
+                "traceback": traceback_of(error),
             }
             if call.output is None:
                 self._inference._emit(Status("tool.failed", what))

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from contextvars import ContextVar, copy_context
 from functools import cached_property, partial
-from types import TracebackType
 from typing import Any, Final
 
 import anyio.from_thread
@@ -18,9 +17,7 @@ import anyio.to_thread
 
 from pytest_streamrt.clock.current import calls_from_threads
 
-__all__ = ["BadArguments", "Reporter", "Tool", "failure_of", "make_tools", "report_progress", "reporter"]
-
-_MACHINERY: Final = frozenset({"anyio", "asyncio", "concurrent", "outcome", "pytest_streamrt", "threading", "trio"})
+__all__ = ["BadArguments", "Reporter", "Tool", "make_tools", "report_progress", "reporter"]
 
 
 class BadArguments(ValueError):
@@ -109,7 +106,8 @@ class Tool:
     async def run(self, arguments: dict[str, Any]) -> str:
         """Call the function. Its result is what the model is told: text as it is, anything else as JSON.
 
-        A sync function runs in a worker thread, which is abandoned when this is cancelled: no thread can be stopped.
+        A sync function runs in a worker thread, which is abandoned when this is cancelled: no thread can be stopped. It
+        takes no place of others' from then on, however long it goes on.
 
         Raises:
             Exception: whatever the function raises.
@@ -119,7 +117,11 @@ class Tool:
         if self._is_async:
             result = await self.function(**arguments)
         else:
-            result, error = await anyio.to_thread.run_sync(self._call, arguments, abandon_on_cancel=True)
+            # One of its own for the thread: in trio, it is that which gives its place back, when it ends.
+            async with anyio.to_thread.current_default_thread_limiter():
+                result, error = await anyio.to_thread.run_sync(
+                    self._call, arguments, abandon_on_cancel=True, limiter=anyio.CapacityLimiter(1)
+                )
             if error is not None:
                 raise error
             if inspect.isawaitable(result):
@@ -224,23 +226,6 @@ def report_progress(data: Any = None) -> None:
     report = reporter.get()
     if report is not None:
         report(data)
-
-
-def failure_of(error: Exception) -> tuple[str, str]:
-    """What a tool raised: its type and message, and its traceback from the tool's own code on."""
-    import traceback
-
-    while isinstance(error, ExceptionGroup) and len(error.exceptions) == 1:  # from a task group of the tool's
-        error = error.exceptions[0]
-    lines = traceback.format_exception(type(error), error, _own(error.__traceback__))
-    return f"{type(error).__name__}: {error}", "".join(lines)
-
-
-def _own(trace: TracebackType | None) -> TracebackType | None:
-    """Without the frames that led to the tool: they are ours and the backend's, and differ from one to the other."""
-    while trace is not None and trace.tb_frame.f_globals.get("__name__", "").partition(".")[0] in _MACHINERY:
-        trace = trace.tb_next
-    return trace
 
 
 def _inner(function: Callable[..., Any]) -> Any:

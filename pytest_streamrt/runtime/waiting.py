@@ -13,9 +13,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Final, Protocol, Self
+from typing import TYPE_CHECKING, Final, Protocol
 
-import anyio
 from anyio.lowlevel import checkpoint
 
 from pytest_streamrt.errors import WouldDeadlock
@@ -45,12 +44,8 @@ class Party:
         self.waits: list[Goal] = []
 
 
-class Ending(Party, anyio.Event):
-    """The end of an inference, as the event that those who await it wait for."""
-
-    def __new__(cls, inference: Inference) -> Self:  # noqa: ARG004
-        """An object of this class: anyio's own would make a plain event of the backend."""
-        return object.__new__(cls)
+class Ending(Party):
+    """The end of an inference, which those who await it wait for."""
 
     def __init__(self, inference: Inference) -> None:
         super().__init__()
@@ -119,9 +114,8 @@ class Settling:
     def needs(self) -> Iterator[Party]:
         """Inferences that run, and those who have something to hear or are hearing it."""
         for inference in self._room.inferences.values():
-            ending = inference._closed
-            if not ending.is_set() and isinstance(ending, Ending):
-                yield ending
+            if not inference._closed.is_set():
+                yield inference._closed
         for mailbox in self._room._attending:
             if mailbox is not self._asking and not mailbox.idle:
                 yield mailbox

@@ -1,11 +1,11 @@
 """Whole stories of a room as plain data: who is in it, what they say and do on hearing what, and when somebody interferes.
 
-`tests.runtime.story` acts them out.
+`tests.runtime.story` acts them out, what is done one by one in `tests.runtime.deeds`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import MISSING, dataclass, field, fields, replace
 from typing import Any
 
 from hypothesis import strategies as st
@@ -27,26 +27,40 @@ from pytest_streamrt import (
 PATIENCE = 30.0  # seconds of virtual time that any inference may last: stalls end, and so does each story
 
 
-@dataclass(frozen=True)
-class Step:
-    """Something that is done: by a participant on hearing something, by a tool, or by the test."""
+class _Short:
+    """Shown without what is as usual, so that a story that was found can be read, and pasted."""
+
+    def __repr__(self):
+        shown = []
+        for each in fields(self):
+            value = getattr(self, each.name)
+            usual = each.default if each.default_factory is MISSING else each.default_factory()
+            if value != usual:
+                shown.append(f"{each.name}={value!r}")
+        return f"{type(self).__name__}({', '.join(shown)})"
+
+
+@dataclass(frozen=True, repr=False)
+class Step(_Short):
+    """Something that is done: by a participant on hearing something, or by the test."""
 
     verb: str
     whom: int = 0  # which participant or inference, counted round and round
     amount: float = 0.0  # seconds, or a number of deltas
+    does: tuple[Step, ...] = ()  # in a scope or a task group, where the verb is of one
 
 
-@dataclass(frozen=True)
-class Rule:
-    """What a participant does, once, when it hears an event of that type for the nth time."""
+@dataclass(frozen=True, repr=False)
+class Rule(_Short):
+    """What a participant does, once, when it hears an event of that type, or in that handler, for the nth time."""
 
     on: str
     nth: int
     does: tuple[Step, ...]
 
 
-@dataclass(frozen=True)
-class Member:
+@dataclass(frozen=True, repr=False)
+class Member(_Short):
     """A participant. It is an agent if it has answers."""
 
     inbox: Inbox | None
@@ -59,8 +73,8 @@ class Member:
     here: bool = True  # from the start
 
 
-@dataclass(frozen=True)
-class Scenario:
+@dataclass(frozen=True, repr=False)
+class Scenario(_Short):
     """A story."""
 
     members: tuple[Member, ...]
@@ -69,27 +83,50 @@ class Scenario:
     ending: tuple[str, float]
 
 
-GATES = ("stop", "hold", "double", "swallow", "break", "leakage")
+GATES = ("stop", "stop item", "stop reasoning", "hold", "hold all", "double", "swallow", "break", "break at end",
+         "leakage")  # fmt: skip
 
-MANNERS = ("raises", "waits", "goes on after its end", "slow to close", "refuses to close", "breaks when closed",
-           "cannot be closed")  # fmt: skip
+MANNERS = ("raises", "waits", "times out", "works in a group", "goes on after its end", "slow to close",
+           "refuses to close", "breaks when closed", "cannot be closed")  # fmt: skip
+
+TOOLS = ("nap", "breaks", "stubborn", "stop", "ask", "ask_in_time", "start", "tell", "team", "unknown")
+
+HANDLERS = ("on_joined", "on_left", "on_participant_joined", "on_participant_left", "on_participant_error",
+            "on_message", "on_model_message", "on_external_model_message", "on_external_function_call_output")  # fmt: skip
+"""Those that stories act in, beside the ones for all events."""
+
+NESTS = ("together", "together", "within", "fail_within", "revocable", "shielded")
+"""Verbs that do other steps: at once, in a task group, or one after the other in a scope."""
 
 seconds = st.sampled_from([0.0, 0.0, 0.25, 0.5, 1.0, 2.0])
 numbers = st.integers(0, 5)
 
-
-def steps(*verbs):
-    return st.builds(Step, st.sampled_from(verbs), numbers, seconds)
-
-
-heard = steps(
+HEARD = (
     "abort", "abort", "infer", "short", "ask", "wait", "wait_shortly", "settled", "sleep", "sleep", "signal", "handoff",
-    "join", "leave", "go", "fail", "abort_twice", "abort_cancelled",
+    "join", "leave", "go", "fail", "abort_twice", "abort_cancelled", "revoke", "await_word", "give_word",
 )  # fmt: skip
-done = steps(
+DONE = (
     "infer", "infer", "infer", "infer", "sleep", "sleep", "sleep", "short", "ask", "abort", "abort_twice",
-    "abort_cancelled", "wait", "wait_shortly", "settled", "signal", "handoff", "join", "leave",
+    "abort_cancelled", "wait", "wait_shortly", "settled", "signal", "handoff", "join", "leave", "revoke", "await_word",
+    "give_word",
 )  # fmt: skip
+
+
+def steps(verbs, *rare):
+    """Steps of these verbs, and now and then of the rare ones, alone or in scopes and task groups, two deep at most."""
+    plain = st.builds(Step, st.sampled_from(verbs), numbers, seconds)
+    seldom = st.builds(Step, st.sampled_from([*verbs, *rare]), numbers, seconds)
+
+    def nested(inner):
+        return st.builds(
+            Step, st.sampled_from(NESTS), numbers, seconds, st.lists(inner, min_size=1, max_size=3).map(tuple)
+        )
+
+    return st.one_of(plain, plain, seldom, nested(plain), nested(st.one_of(plain, seldom, nested(plain))))
+
+
+heard = steps(HEARD, "cancel_room")
+done = steps(DONE, "fail")
 
 TYPES = (
     "text.delta", "text.delta", "text.delta", "reasoning.delta", "inference.started", "inference.completed",
@@ -97,19 +134,15 @@ TYPES = (
     "participant.joined", "participant.left", "participant.failed",
 )  # fmt: skip
 
-
-def rules_on(types):
-    return st.builds(
-        Rule, st.sampled_from(types), st.integers(1, 3), st.lists(heard, min_size=1, max_size=2).map(tuple)
-    )
-
-
-rules = rules_on(TYPES)
+rules = st.builds(
+    Rule,
+    st.one_of(st.sampled_from(TYPES), st.sampled_from(TYPES), st.sampled_from(HANDLERS)),
+    st.integers(1, 3),
+    st.lists(heard, min_size=1, max_size=2).map(tuple),
+)
 
 calls = st.builds(
-    tool_call,
-    st.sampled_from(["nap", "breaks", "stubborn", "stop", "ask", "unknown"]),
-    st.sampled_from([{"seconds": 0}, {"seconds": 1}, {"seconds": 2}, {}, "["]),
+    tool_call, st.sampled_from(TOOLS), st.sampled_from([{"seconds": 0}, {"seconds": 1}, {"seconds": 2}, {}, "["])
 )
 parts = st.one_of(
     st.sampled_from(["a", "b", "abc", "é", "cab"]),
@@ -171,63 +204,3 @@ scenarios = st.builds(
     ending=endings,
 )
 """Any story."""
-
-INFER = Step("infer")
-JUST_WOKEN = Scenario(
-    members=(
-        Member(
-            Inbox.block(1),
-            0.0,
-            (Rule("text.delta", 1, (INFER, INFER)),),
-            (script(reasoning("x", "y"), "a"),),
-            limits={"max_rounds": 1, "max_parallel_tools": 1},
-        ),
-        Member(None, 0.0, (Rule("text.delta", 1, (INFER,)),), (script("a", "a"),)),
-        Member(
-            Inbox.block(1), 0.25, (Rule("text.delta", 1, (Step("abort"),)), Rule("text.delta", 3, (Step("abort"),)))
-        ),
-    ),
-    gates=(),
-    steps=(INFER, INFER),
-    ending=("settle", 0.0),
-)
-"""An abort comes when its stream has just been woken, as there is room: it went back to wait, and how often hung on the backend."""
-
-NOT_BEGUN = Scenario(
-    members=(
-        Member(
-            None,
-            0.0,
-            (Rule("inference.started", 1, (Step("abort_twice"),)),),
-            (script("a", "a"),),
-            manners="breaks when closed",
-        ),
-        Member(
-            None,
-            0.0,
-            (Rule("inference.started", 1, (Step("abort_cancelled", 1),)),),
-            (script("a", "a"),),
-        ),
-    ),
-    gates=(),
-    steps=(INFER, INFER),
-    ending=("settle", 0.0),
-)
-"""An abort comes before its stream has begun: the model was asked all the same, and how soon that ended hung on the backend."""
-
-WOKEN_AND_CANCELLED = Scenario(
-    members=(
-        Member(
-            None,
-            0.0,
-            (Rule("text.delta", 1, (Step("settled"), Step("fail"))),),
-            (script("a", "a", every=0.25),),
-            limits={"max_rounds": 1, "max_parallel_tools": 1},
-        ),
-        Member(None, 0.0, (Rule("text.delta", 1, (Step("abort"),)),), (script("a", "a"),)),
-    ),
-    gates=(),
-    steps=(INFER, Step("ask")),
-    ending=("raise", 0.0),
-)
-"""A room is left by an error as a handler in it is woken: whether it went on, and failed, hung on the backend."""

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
 from contextlib import aclosing
 
 import anyio
 import pytest
 
-from pytest_streamrt import Agent, FakeModel, Observer, Signal, pause, script, stall
-from pytest_streamrt.errors import StreamrtWarning
+from pytest_streamrt import Agent, FakeModel, Observer, pause, script, stall
 from pytest_streamrt.events import InferenceCompleted, TextDelta
 
 pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time]
@@ -242,24 +240,3 @@ async def test_the_abort_knows_what_caused_it(environment, transcript):
     assert cause.text == "b"
     assert aborted.time == cause.time == 1.2
     transcript.expect("agent").deltas(2).aborted().nothing_more()
-
-
-async def test_an_abort_whose_emission_warns_of_a_full_inbox_is_one_where_warnings_are_errors(
-    environment, virtual_clock
-):
-    class Stuck(Observer):
-        async def on_external_event(self, source, event):
-            await anyio.sleep_forever()
-
-    agent = Agent("agent", FakeModel(script(stall())))
-    with pytest.raises(StreamrtWarning, match="wait for 'stuck'"), anyio.fail_after(1):
-        async with environment(Stuck("stuck"), agent) as room:
-            inference = agent.infer()
-            await virtual_clock.turn()
-            for _ in range(10_000 - 1):  # it has the agent's joining in hand, and the start waits
-                room.emit(Signal("more"))
-            with warnings.catch_warnings():
-                warnings.simplefilter("error")
-                await inference.abort("enough")
-
-    assert inference.status == "aborted"

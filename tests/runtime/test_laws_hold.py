@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from pytest_streamrt import Inbox, Observer
 from pytest_streamrt.events import TERMINALS, from_json, to_json
-from tests.runtime.scenario import JUST_WOKEN, NOT_BEGUN, WOKEN_AND_CANCELLED, scenarios
+from tests.runtime.found import JUST_WOKEN, NOT_BEGUN, WOKEN_AND_CANCELLED
+from tests.runtime.scenario import NESTS, scenarios
 from tests.runtime.story import Boom, play
 from tests.strategies import examples
 
@@ -81,11 +82,16 @@ def indifferent(scenario):
 
 def _indifferent(member):
     rules = (
-        replace(rule, does=tuple(step for step in rule.does if step.verb != "settled"))
+        replace(rule, does=_without_settling(rule.does))
         for rule in member.rules
-        if not rule.on.startswith("participant.")
+        if not rule.on.startswith(("participant.", "on_participant_"))
     )
     return replace(member, inbox=Inbox.unbounded(), rules=tuple(rules))
+
+
+def _without_settling(steps):
+    some = (replace(step, does=_without_settling(step.does)) for step in steps if step.verb != "settled")
+    return tuple(step for step in some if step.does or step.verb not in NESTS)
 
 
 def told_by_others(story):

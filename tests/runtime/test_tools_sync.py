@@ -8,6 +8,7 @@ import time
 
 import anyio
 import anyio.from_thread
+import anyio.to_thread
 import pytest
 
 from pytest_streamrt import (
@@ -112,3 +113,30 @@ def test_a_sync_tool_that_was_abandoned_does_not_wait_for_a_loop_that_has_ended(
     loop.close()
 
     assert went_on
+
+
+async def test_threads_that_were_abandoned_take_no_place_of_other_tools(environment, transcript):
+    """In trio, they kept theirs: what was called next waited for them to end, or was told to be a deadlock."""
+
+    def blocking():
+        time.sleep(1000)
+
+    def quick():
+        return "done"
+
+    limiter = anyio.to_thread.current_default_thread_limiter()
+    places, limiter.total_tokens = limiter.total_tokens, 2
+    answers = (
+        script(tool_call("blocking", {}), tool_call("blocking", {})),
+        script(tool_call("quick", {})),
+        script("fine"),
+    )
+    bot = Agent("bot", FakeModel(*answers), tools=[blocking, quick], tool_timeout=1)
+    try:
+        async with environment(bot):
+            assert (await bot.infer()).text == "fine"
+    finally:
+        limiter.total_tokens = places
+
+    assert ends(transcript)[-1][1:] == ("completed", "done", 1)
+    transcript.expect("bot").rest()
