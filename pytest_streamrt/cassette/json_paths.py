@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
-from pytest_streamrt.cassette.views import Span
+from pytest_streamrt.cassette.spans import Span
 
 __all__ = ["JsonPath", "replace_at", "spans_at"]
 

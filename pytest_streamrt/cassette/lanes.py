@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from pytest_streamrt.cassette.views import Folded, Span
+from pytest_streamrt.cassette.spans import Folded, Span
 
 __all__ = ["lanes_of"]
 

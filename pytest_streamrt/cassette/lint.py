@@ -21,8 +21,8 @@ from pytest_streamrt.cassette.loading import load_cassette
 from pytest_streamrt.cassette.placeholders import PLACEHOLDER
 from pytest_streamrt.cassette.redact import Redactor
 from pytest_streamrt.cassette.secrets import is_secret_header
+from pytest_streamrt.cassette.spans import Span
 from pytest_streamrt.cassette.unpack import encodings_of, unpack
-from pytest_streamrt.cassette.views import Span
 from pytest_streamrt.errors import CassetteError
 from pytest_streamrt.wording import counted
 

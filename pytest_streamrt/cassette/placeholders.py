@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Final, TypeVar
 
-from pytest_streamrt.cassette.views import Span
+from pytest_streamrt.cassette.spans import Span
 
-__all__ = ["IN_URL", "PLACEHOLDER", "cut", "fill", "in_bytes", "is_number", "json_mark", "mark", "merged"]
+__all__ = ["IN_URL", "PLACEHOLDER", "cut", "fill", "is_number", "json_mark", "mark"]
 
 PLACEHOLDER: Final = "[redacted]"
 IN_URL: Final = "redacted"
@@ -35,17 +35,6 @@ def json_mark(value: bytes) -> bytes:
     except ValueError:
         return mark(len(value)).encode()
     return b"1" * len(value)
-
-
-def in_bytes(text: str, spans: Iterable[Span]) -> list[Span]:
-    """Parts of a text as parts of its bytes."""
-    if text.isascii():
-        return list(spans)
-    return [(_bytes_before(text, start), _bytes_before(text, end)) for start, end in spans]
-
-
-def _bytes_before(text: str, at: int) -> int:
-    return len(text[:at].encode("utf-8", "surrogateescape"))
 
 
 def is_number(text: str, start: int, end: int) -> bool:
@@ -77,17 +66,6 @@ def fill(data: bytearray, filled: bytearray, spans: Sequence[Span], *, numbers: 
                 data[place] = placeholder[at + place - start]
                 filled[place] = 1
         at += end - start
-
-
-def merged(spans: Sequence[Span]) -> list[Span]:
-    """The same parts, in order, with those that overlap made one."""
-    merged: list[Span] = []
-    for start, end in sorted(spans):
-        if merged and start < merged[-1][1]:
-            merged[-1] = merged[-1][0], max(end, merged[-1][1])
-        else:
-            merged.append((start, end))
-    return merged
 
 
 def cut(whole: _T, lengths: Sequence[int]) -> list[_T]:

@@ -23,11 +23,9 @@ from pytest_streamrt.cassette.placeholders import (
     PLACEHOLDER,
     cut,
     fill,
-    in_bytes,
     is_number,
     json_mark,
     mark,
-    merged,
 )
 from pytest_streamrt.cassette.secrets import (
     is_secret_field,
@@ -35,6 +33,7 @@ from pytest_streamrt.cassette.secrets import (
     parts_of_header,
     secrets_of_environment,
 )
+from pytest_streamrt.cassette.spans import in_bytes, merged
 from pytest_streamrt.cassette.unpack import PACKED, encodings_of, pack, unpack
 from pytest_streamrt.cassette.urls import Urls
 from pytest_streamrt.errors import CassetteError
@@ -43,12 +42,14 @@ __all__ = ["Finding", "Redactor"]
 
 _ROUNDS: Final = 3  # what is left may, with what stands beside it, look like a secret again
 _FORM: Final = "application/x-www-form-urlencoded"
-_WINDOW: Final = 1 << 20  # bytes of a long stream that are looked at together, and ...
-_OVERLAP: Final = 1 << 17  # ... of those again with what follows, or ...
-_LONGEST_OVERLAP: Final = (
-    1 << 19
-)  # ... up to that many, where events are long, for a secret may be cut into a letter each
-_LINES: Final = 1000  # of those twice as many as there are events, mostly
+# A long stream is looked at a part at a time, in bytes and lines; what ends a part is looked at again with what follows. A secret may
+# be cut into a letter for each event, and an event is two lines, mostly: the longer these are, the longer both have to be.
+_WINDOW: Final = 1 << 20
+_WINDOW_LINES: Final = 4_000
+_LONGEST_WINDOW: Final = 1 << 21
+_OVERLAP: Final = 1 << 17
+_OVERLAP_LINES: Final = 1_000
+_LONGEST_OVERLAP: Final = 1 << 19
 
 
 @dataclass(frozen=True)
@@ -363,14 +364,16 @@ def _overlaid(chunk: bytes, once: bytes, again: bytes) -> bytes:
 
 def _windows(chunks: Sequence[bytes]) -> Iterator[tuple[int, int]]:
     """Runs of chunks, from the first to before the second, that overlap: a long body is looked at a part at a time."""
-    first, size = 0, 0
+    first = size = lines = 0
     for number, chunk in enumerate(chunks, start=1):
         size += len(chunk)
-        if size >= _WINDOW + _OVERLAP and number < len(chunks):
-            yield first, number
-            first, size, lines = number, 0, 0
-            while first and (size < _OVERLAP or (lines < _LINES and size < _LONGEST_OVERLAP)):
-                first -= 1
-                size += len(chunks[first])
-                lines += chunks[first].count(b"\n")
+        lines += chunk.count(b"\n")
+        if size < _WINDOW + _OVERLAP or (lines < _WINDOW_LINES and size < _LONGEST_WINDOW) or number == len(chunks):
+            continue
+        yield first, number
+        first, size, lines = number, 0, 0
+        while first and (size < _OVERLAP or (lines < _OVERLAP_LINES and size < _LONGEST_OVERLAP)):
+            first -= 1
+            size += len(chunks[first])
+            lines += chunks[first].count(b"\n")
     yield first, len(chunks)

@@ -29,6 +29,8 @@ __all__ = [
 SHORTEST: Final = 12
 """Characters from which on a value counts as a secret by where it was found."""
 
+_TELLING: Final = 20  # characters from which on the beginning of a key is told from words
+
 _SECRET_HEADERS: Final = frozenset(
     {
         "anthropic-organization-id",
@@ -107,50 +109,66 @@ class KeyPattern(NamedTuple):
         maker: whose keys these are, or what kind of secret.
         hint: what is in every one of them: where a text lacks it, there is no need to look closer.
         pattern: the whole key.
+        begun: the beginning of one at the end of a text; None where `pattern` finds that as well, or nobody can use it.
     """
 
     maker: str
     hint: str
     pattern: re.Pattern[str]
+    begun: re.Pattern[str] | None = None
 
 
-def _key(maker: str, prefix: str, rest: str) -> KeyPattern:
+def _key(
+    maker: str, prefix: str, letter: str, least: int, most: int | str = "", *, of_words: bool = False
+) -> KeyPattern:
+    """A key that goes on with so many letters of a kind. `of_words`: unless there is a digit, these may be words with hyphens."""
     # The prefix stands first, so that `re` can jump to it; what stands before it is looked at from behind.
     # That may be an escape: the n of a line's end is no letter of a word. Nor is a letter beyond ASCII, as no key has one.
     found = re.escape(prefix)
     escape = rf"(?<=\\[bfnrt]{found})|(?<=\\u[\da-fA-F]{{4}}{found})|(?<=%[\da-fA-F]{{2}}{found})"
-    return KeyPattern(maker, prefix, re.compile(rf"{found}(?:(?<![\w-]{found})|{escape}){rest}", re.ASCII))
+    start = rf"{found}(?:(?<![\w-]{found})|{escape})"
+    digit = rf"(?={letter}*\d)"
+    whole = rf"{start}{digit if of_words else ''}{letter}{{{least},{most}}}"
+    begun = rf"{start}{digit}{letter}{{{_TELLING - len(prefix)},{most}}}\Z"
+    return KeyPattern(maker, prefix, re.compile(whole, re.ASCII), re.compile(begun, re.ASCII))
+
+
+def _private_key() -> re.Pattern[str]:
+    """A private key as PEM (RFC 7468; with headers, RFC 1421), OpenSSH and OpenPGP (RFC 9580, 6.2) write it; of one cut off, what is there."""
+    name = r"[A-Z0-9 ]{0,30}PRIVATE KEY(?: BLOCK)?-----"
+    up_to_its_end = rf'(?:[^-"]++|-(?!----))++-----END {name}'
+    end_of_line = r"(?:\s|\\+(?:[nrt]|u000[aAdD]))"
+    header = r'[A-Z][A-Za-z-]{2,20}: [^\n\r"\\]*+'
+    lines = rf"(?:{end_of_line}++{header})*+(?:{end_of_line}++[A-Za-z0-9+/=]{{16,}}+)+"
+    last_line = rf'(?:{end_of_line}++[A-Za-z0-9+/=]*+(?=\s*\Z|"))?'
+    return re.compile(rf"-----BEGIN {name}(?:{up_to_its_end}|{lines}{last_line})")
 
 
 KEY_PATTERNS: Final[tuple[KeyPattern, ...]] = (
-    # OpenAI, Anthropic, OpenRouter, DeepSeek, LiteLLM, Langfuse and many more. A digit tells keys from hyphenated words.
-    _key("an API key (sk-…)", "sk-", r"(?=[\w-]*\d)[\w-]{20,}"),
-    _key("a Google API key", "AIza", r"[\w-]{35}"),
-    _key("a Google OAuth token", "ya29.", r"[\w-]{20,}"),
-    _key("an AWS access key", "AKIA", r"[0-9A-Z]{16}"),
-    _key("an AWS session key", "ASIA", r"[0-9A-Z]{16}"),
-    _key("a GitHub token", "ghp_", r"[0-9A-Za-z]{36,}"),
-    _key("a GitHub token", "gho_", r"[0-9A-Za-z]{36,}"),
-    _key("a GitHub token", "ghs_", r"[0-9A-Za-z]{36,}"),
-    _key("a GitHub token", "ghu_", r"[0-9A-Za-z]{36,}"),
-    _key("a GitHub token", "github_pat_", r"\w{22,}"),
-    _key("a GitLab token", "glpat-", r"[\w-]{20,}"),
-    _key("a Hugging Face token", "hf_", r"[0-9A-Za-z]{30,}"),
-    _key("a Groq key", "gsk_", r"[0-9A-Za-z]{40,}"),
-    _key("an xAI key", "xai-", r"[0-9A-Za-z]{40,}"),
-    _key("a Perplexity key", "pplx-", r"[0-9A-Za-z]{40,}"),
-    _key("a Replicate token", "r8_", r"[0-9A-Za-z]{37,}"),
-    _key("a LangSmith key", "lsv2_", r"[0-9A-Za-z]{2}_[0-9a-f]{32}_[0-9a-f]{10}"),
-    _key("a Stripe key", "sk_live_", r"[0-9A-Za-z]{16,}"),
-    _key("a Stripe key", "rk_live_", r"[0-9A-Za-z]{16,}"),
+    # OpenAI, Anthropic, OpenRouter, DeepSeek, LiteLLM, Langfuse and many more.
+    _key("an API key (sk-…)", "sk-", r"[\w-]", 20, of_words=True),
+    _key("a Google API key", "AIza", r"[\w-]", 35, 35),
+    _key("a Google OAuth token", "ya29.", r"[\w-]", 20),
+    _key("an AWS access key", "AKIA", r"[0-9A-Z]", 16, 16),
+    _key("an AWS session key", "ASIA", r"[0-9A-Z]", 16, 16),
+    _key("a GitHub token", "ghp_", r"[0-9A-Za-z]", 36),
+    _key("a GitHub token", "gho_", r"[0-9A-Za-z]", 36),
+    _key("a GitHub token", "ghs_", r"[0-9A-Za-z]", 36),
+    _key("a GitHub token", "ghu_", r"[0-9A-Za-z]", 36),
+    _key("a GitHub token", "github_pat_", r"\w", 22),
+    _key("a GitLab token", "glpat-", r"[\w-]", 20),
+    _key("a Hugging Face token", "hf_", r"[0-9A-Za-z]", 30),
+    _key("a Groq key", "gsk_", r"[0-9A-Za-z]", 40),
+    _key("an xAI key", "xai-", r"[0-9A-Za-z]", 40),
+    _key("a Perplexity key", "pplx-", r"[0-9A-Za-z]", 40),
+    _key("a Replicate token", "r8_", r"[0-9A-Za-z]", 37),
+    _key("a LangSmith key", "lsv2_", "[0-9A-Za-z_]", 46, 46),
+    _key("a Stripe key", "sk_live_", r"[0-9A-Za-z]", 16),
+    _key("a Stripe key", "rk_live_", r"[0-9A-Za-z]", 16),
     KeyPattern("a Slack token", "xox", re.compile(r"xox[abeprs]-[0-9A-Za-z-]{10,}")),
     KeyPattern("a bearer token", "Bearer ", re.compile(r"Bearer (?=[^\s\"]*\d)[\w.~+/-]{20,}=*")),
     KeyPattern("a JSON web token", "eyJ", re.compile(r"eyJ[\w-]{10,}\.eyJ[\w-]{10,}\.[\w-]{10,}")),
-    KeyPattern(
-        "a private key",
-        "PRIVATE KEY-----",
-        re.compile(r"-----BEGIN [A-Z ]{0,20}PRIVATE KEY-----[^-\"]{1,10000}-----END [A-Z ]{0,20}PRIVATE KEY-----"),
-    ),
+    KeyPattern("a private key", "PRIVATE KEY", _private_key()),
 )
 """What is taken out wherever it stands, whether it is known here or not; `streamrt lint` looks for the same."""
 

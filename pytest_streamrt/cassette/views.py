@@ -1,37 +1,25 @@
-r"""A text as those see it who undo its escapes, or join its deltas; and the way back, from what they see to where it stands.
+r"""What the deltas of a stream say when they are joined; and the way back, from there to where it stands.
 
-A key may stand in a body as ``sk\u002d…``, as ``%73k-…``, or a few letters in each of several deltas. Each *view* is a text to be
-searched; `where` says which parts of the original make up a part of it.
+A key may stand in a body a few letters in each of several deltas. Each *view* is a text to be searched; `where` says which parts of
+the original make up a part of it.
 """
 
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import accumulate
 from typing import Final
-from urllib.parse import unquote
 
-from pytest_streamrt.cassette.places import Lane, Numbers, Span, lanes
+from pytest_streamrt.cassette.places import Lane, lanes
+from pytest_streamrt.cassette.spans import Folded, Numbers, Span, numbers_in
 from pytest_streamrt.transcript.explain import alike
 
-__all__ = ["Folded", "Span", "Unescaped", "as_lines", "folded_texts", "folds", "has_escapes", "unescape"]
+__all__ = ["as_lines", "folded_texts", "folds"]
 
-# JSON in JSON, as in a tool call's arguments, is escaped more than once: any number of backslashes does.
-_ESCAPE: Final = re.compile(
-    r"(?:\\+u[dD][89abAB][0-9a-fA-F]{2}\\+u[dD][c-fC-F][0-9a-fA-F]{2})"  # one character in two escapes
-    r"|\\+u[0-9a-fA-F]{4}"
-    r'|\\+["/bfnrt]?'
-    r"|%[0-7][0-9a-fA-F]"
-    r"|(?:%[89a-fA-F][0-9a-fA-F])+"
-)
 # Events of which nothing is a secret that is the same in all: fewer may each say an equal part of one.
 _MANY: Final = 64
 _TYPES: Final = 16  # values of a name that says of what kind something is
 _ALONE: Final = ""  # the name of strings that have none
-_NEEDED: Final = re.compile(r"\\u00[2-7]|%[2-7][0-9a-fA-F]|\\/")
-_CONTROL: Final = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
 
 # A string of a JSON object, with its name; or the name of something else; or a string alone, as in an array. None goes over a
 # line's end, so that a quotation mark in other text spoils no more than its own line; but the last may lack its end, as where
@@ -56,92 +44,9 @@ _LONG: Final = 8  # characters of those
 _REST: Final = object()  # the name of what is in lines of JSON, and in none of their values
 _JSON: Final = ("data: {", "data:{", "{")
 _ID: Final = re.compile(r'[iI]d"\s*+:\s*+("[^"\n]*")')  # its name is told afterwards: that is quicker
-_BYTES: Final = re.compile(r'"bytes"\s*+:\s*+\[([\d,\s]*+)\]')
-_DIGITS: Final = re.compile(r"\d{1,9}")
+_OF_TOKENS: Final = object()  # the name of the bytes of all tokens
+_BYTES: Final = re.compile(r'"bytes"\s*+:\s*+(\[[\d,\s]*+)')
 _OTHER_TOKENS: Final = re.compile(r'"top_logprobs"\s*+:\s*+\[\s*+\{')
-_NUMBER: Final = re.compile(r'"(\w*[iI]ndex|item_?[iI]d|call_?[iI]d)"\s*:\s*("[^"\n]*"|\d+)')
-
-
-def has_escapes(text: str, *, all: bool = True) -> bool:
-    """Whether `unescape` may find anything to undo. Without `all`: anything that could have been written as it is."""
-    if all:
-        return "\\" in text or "%" in text
-    return (("\\" in text) or ("%" in text)) and _NEEDED.search(text) is not None
-
-
-def unescape(text: str) -> str:
-    """The text with every escape of JSON, however deep, and of URLs undone, and without the backslashes that are left."""
-    return _ESCAPE.sub(_meant, text)
-
-
-def _meant(match: re.Match[str]) -> str:
-    escape = match[0]
-    if escape[0] == "%":
-        return unquote(escape, errors="surrogateescape").replace("\\", "")
-    kind = escape.lstrip("\\")
-    if not kind:
-        return ""  # how many backslashes are meant cannot be told without knowing how often they were escaped
-    if kind[0] != "u":
-        return _CONTROL.get(kind, kind)
-    first = int(kind[1:5], 16)
-    if len(kind) > 5:
-        second = int(kind[-4:], 16)
-        return chr(0x10000 + ((first & 0x3FF) << 10) + (second & 0x3FF))
-    return chr(first).replace("\\", "")
-
-
-class Unescaped:
-    """The view that `unescape` gives, with the way back."""
-
-    def __init__(self, text: str) -> None:
-        parts: list[str] = []
-        self._at: list[int] = []  # where each escape's meaning stands in the view
-        self._escapes: list[tuple[int, int, int]] = []  # (length of the meaning, start, end of the escape)
-        length = end = 0
-        for match in _ESCAPE.finditer(text):
-            before, meant = text[end : match.start()], _meant(match)
-            length += len(before)
-            self._at.append(length)
-            self._escapes.append((len(meant), match.start(), match.end()))
-            parts += [before, meant]
-            length += len(meant)
-            end = match.end()
-        self.text = "".join([*parts, text[end:]])
-
-    def where(self, start: int, end: int) -> Span:
-        """The part of the original that this part of the view stands for."""
-        return self._span(start)[0], self._span(end - 1)[1]
-
-    def _span(self, at: int) -> Span:
-        number = bisect_right(self._at, at) - 1
-        if number < 0:
-            return at, at + 1
-        length, start, end = self._escapes[number]
-        past = at - self._at[number] - length
-        return (start, end) if past < 0 else (end + past, end + past + 1)
-
-
-class Folded:
-    """Parts of a text, joined, with the way back."""
-
-    def __init__(self, text: str, spans: Sequence[Span]) -> None:
-        self._spans = spans
-        self._ends = list(accumulate(end - start for start, end in spans))
-        self.text = "".join(text[start:end] for start, end in spans)
-
-    def where(self, start: int, end: int) -> list[Span]:
-        """The parts of the original that this part of the view stands for, in order."""
-        found = []
-        number = bisect_right(self._ends, start)
-        while start < end:
-            first, last = self._spans[number]
-            offset = start - (self._ends[number] - (last - first))
-            taken = min(end - start, last - first - offset)
-            if taken:
-                found.append((first + offset, first + offset + taken))
-            start += taken
-            number += 1
-        return found
 
 
 def as_lines(text: str) -> str:
@@ -179,22 +84,18 @@ def folded_texts(text: str) -> Iterator[tuple[object, str]]:
     rest.update(name for name in {*parts[1::_GROUPS], *parts[3::_GROUPS]} if name)
     if rest:
         yield _REST, "\n".join(rest)
-    found: list[Lane] = []
     if '"bytes":' in once:
-        found += (Lane(spans, of_numbers=True) for spans in _by_place(text).values())
-    if is_interleaved := _is_interleaved(once):
-        found += (Lane(spans) for spans in _by_number(text).values() if len(spans) > 1)
-    if is_interleaved or '"thought"' in once or _have_others_beside_them(by_name, len(said.events)):
-        found += lanes(text)
-    for lane in found:
-        yield lane, lane.said(text)
+        yield _OF_TOKENS, Numbers(text, list(_spans_of_bytes(text))).text
+    if _are_interleaved(once) or '"thought"' in once or _have_others_beside_them(by_name, len(said.events)):
+        for lane in lanes(text):
+            yield lane, lane.said(text)
 
 
 def folds(text: str, name: object) -> Folded | Numbers:
     """The fold of that name, with the way back.
 
     All strings of one name in the JSON of a stream are one text, whatever dialect it is; so is the data of events that are
-    no JSON. Where several answers or items come interleaved, the strings of each number are a text as well.
+    no JSON. Where several answers or items come interleaved, the strings of each are a text as well: see `places`.
     """
     if isinstance(name, str):
         once = _SaidOnce(text).folded()
@@ -205,6 +106,8 @@ def folds(text: str, name: object) -> Folded | Numbers:
         return Folded(text, [(start, min(end + 1, len(text))) for start, end in spans if end - start >= _LONG])
     if name is _REST:
         return Folded(text, list(_spans_of_rest(text)))
+    if name is _OF_TOKENS:
+        return Numbers(text, list(_spans_of_bytes(text)))
     if name is _PLAIN_DATA:
         return Folded(text, [match.span(1) for match in _PLAIN_DATA.finditer(text)])
     if name is _NO_JSON:
@@ -293,6 +196,11 @@ def _spans_of_rest(text: str) -> Iterator[Span]:
         yield end, len(text)
 
 
+def _spans_of_bytes(text: str) -> Iterator[Span]:
+    for match in _BYTES.finditer(text):
+        yield from numbers_in(text, match.span(1))
+
+
 def _lines(text: str) -> Iterator[Span]:
     """The lines, each with its end."""
     start = 0
@@ -302,12 +210,30 @@ def _lines(text: str) -> Iterator[Span]:
     yield start, len(text)
 
 
-def _is_interleaved(text: str) -> bool:
-    """Whether the numbers of answers, items or calls go back as well as forth, or each token has others beside it."""
-    if _OTHER_TOKENS.search(text):
-        return True
-    if _returning_ids(text):
-        return True
+def _are_interleaved(text: str) -> bool:
+    """Whether answers, items or calls come interleaved, or each token has others beside it."""
+    return _OTHER_TOKENS.search(text) is not None or _an_id_returns(text) or _a_number_goes_back(text)
+
+
+def _an_id_returns(text: str) -> bool:
+    """Whether an id comes again after another of its name."""
+    if text.count('d":') + text.count('d" :') < 3:  # nearly always
+        return False
+    last: dict[str, str] = {}
+    seen: set[tuple[str, str]] = set()
+    for match in _ID.finditer(text):
+        end = match.start() + 2
+        name, id = each = text[text.rfind('"', 0, end) + 1 : end], match[1]
+        if last.get(name) != id:
+            if each in seen:
+                return True
+            seen.add(each)
+            last[name] = id
+    return False
+
+
+def _a_number_goes_back(text: str) -> bool:
+    """Whether an index comes after a higher one of its name."""
     numbers = text.count('ndex":')
     if numbers < 2 or numbers == text.count('ndex":0') + text.count('ndex": 0'):  # nearly always
         return False
@@ -318,62 +244,3 @@ def _is_interleaved(text: str) -> bool:
             return True
         last[name] = number
     return False
-
-
-def _ids(text: str) -> Iterator[tuple[str, str]]:
-    """Every id, with its name."""
-    for match in _ID.finditer(text):
-        end = match.start() + 2
-        yield text[text.rfind('"', 0, end) + 1 : end], match[1]
-
-
-def _returning_ids(text: str) -> set[str]:
-    """The names of ids of which one comes again after another: what they are of comes interleaved."""
-    found: set[str] = set()
-    if text.count('d":') + text.count('d" :') < 3:  # nearly always
-        return found
-    last: dict[str, str] = {}
-    seen: set[tuple[str, str]] = set()
-    for each in _ids(text):
-        name, id = each
-        if last.get(name) != id:
-            if each in seen:
-                found.add(name)
-            seen.add(each)
-            last[name] = id
-    return found
-
-
-def _by_place(text: str) -> dict[int, list[Span]]:
-    """The numbers of every first list of bytes in a line, of every second one, and so on: those of other tokens come after.
-
-    At -1, those of all lists, as in an answer that came at once.
-    """
-    found: dict[int, list[Span]] = {-1: []}
-    line, nth = -1, 0
-    for match in _BYTES.finditer(text):
-        start = text.rfind("\n", 0, match.start()) + 1
-        line, nth = start, nth + 1 if start == line else 0
-        numbers = [each.span() for each in _DIGITS.finditer(text, *match.span(1))]
-        found.setdefault(nth, []).extend(numbers)
-        found[-1].extend(numbers)
-    return found
-
-
-def _by_number(text: str) -> dict[object, list[Span]]:
-    """The strings of each line by their name, their place among those of that name, and the numbers that the line gives."""
-    found: dict[object, list[Span]] = {}
-    ids = _returning_ids(text)
-    at = 0
-    for line in text.split("\n"):
-        numbers = (*_NUMBER.findall(line), *(each for each in _ids(line) if each[0] in ids))
-        seen: dict[str, int] = {}
-        for match in _STRINGS.finditer(line):
-            name = _name(match)
-            if name is None:
-                continue
-            nth = seen[name] = seen.get(name, 0) + 1
-            start, end = match.span(match.lastindex or 0)
-            found.setdefault((name, nth, numbers), []).append((at + start, at + end))
-        at += len(line) + 1
-    return found

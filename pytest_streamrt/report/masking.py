@@ -6,8 +6,9 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, Protocol
 
-from pytest_streamrt.cassette.placeholders import PLACEHOLDER, cut, mark, merged
+from pytest_streamrt.cassette.placeholders import PLACEHOLDER, cut, mark
 from pytest_streamrt.cassette.redact import Redactor
+from pytest_streamrt.cassette.spans import merged
 from pytest_streamrt.transcript.disguise import Plain, as_it_is, undisguise
 from pytest_streamrt.transcript.search import Secrets
 

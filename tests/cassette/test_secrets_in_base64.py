@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
+import re
+from urllib.parse import quote
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -12,7 +14,8 @@ from hypothesis import strategies as st
 from pytest_streamrt import script, use_cassette
 from pytest_streamrt.cassette.redact import PLACEHOLDER, Redactor
 from pytest_streamrt.cassette.seam import intercept
-from pytest_streamrt.providers import encode
+from pytest_streamrt.events import fold
+from pytest_streamrt.providers import decode, encode
 from tests.cassette.recordings import ASK, Network, ask
 from tests.strategies import examples
 
@@ -59,6 +62,55 @@ def test_one_in_a_request_is_not_kept_and_the_request_is_answered_all_the_same(p
 
     assert not shows(path.read_text(), code, len(user) + 1)
     assert played == b"".join(frames)
+
+
+WRAPPED = ["\n", "\r\n", "\\n", "\\r\\n", "\n    ", "\\n  ", "\\\\n", "\\u000a"]
+
+
+@pytest.mark.parametrize("width", [64, 76])
+@pytest.mark.parametrize("end", WRAPPED)
+@pytest.mark.parametrize("before", [20, 31, 40])
+def test_where_it_is_wrapped(path, width, end, before):
+    code = base64.b64encode(b"-" * before + CANARY.encode() + b"-" * 70).decode()
+    wrapped = end.join(code[at : at + width] for at in range(0, len(code), width))
+
+    for written in (wrapped, wrapped.replace("/", "\\/")):
+        clean = Redactor().text(f"{written}.")
+
+        assert not shows(clean.replace(end, "").replace("\\/", "/"), code, before)
+        assert clean.count(PLACEHOLDER) == 1
+        assert clean.startswith(written[:20])
+        assert clean.endswith(f"{written[-20:]}.")
+
+
+@pytest.mark.parametrize("width", [64, 76])
+def test_where_it_is_wrapped_in_what_a_model_spells_out(path, width):
+    code = base64.encodebytes(b"-" * 31 + CANARY.encode() + b"-" * 70).decode().rstrip("\n")
+    assert "\n" in code[:80]
+    frames = encode(script(*(code[at : at + 7] for at in range(0, len(code), 7))), "openai.chat")
+
+    clean, _ = Redactor().chunks(frames)
+
+    said = fold(decode(clean, "openai.chat")).text.replace("\n", "")
+    assert not shows(said, code.replace("\n", ""), 31)
+    assert PLACEHOLDER in said
+
+
+@pytest.mark.parametrize(
+    "escape",
+    [
+        lambda code: code.replace("/", "\\/"),
+        lambda code: quote(code, safe=""),
+        lambda code: quote(quote(code, safe=""), safe=""),
+        lambda code: code.replace("/", "\\u002f").replace("+", "\\u002B"),
+        lambda code: "".join(f"&#{ord(each)};" if each in "+/=" else each for each in code),
+    ],
+)
+def test_where_it_is_escaped(path, escape):
+    code = base64.b64encode(b"us:" + CANARY.encode() + b"?").decode()
+    assert escape(code) != code
+
+    assert re.fullmatch(rf"one dXM6{re.escape(PLACEHOLDER)}\S{{0,9}} two", Redactor().text(f"one {escape(code)} two"))
 
 
 def test_one_that_a_model_spells_out_is_not_kept(path):

@@ -77,6 +77,29 @@ def test_answers_that_come_together_or_alone_each_with_a_number_of_its_own_event
 
 
 @pytest.mark.parametrize("secret", SECRETS)
+@pytest.mark.parametrize("name", ["run_id", "choice_index"])
+@pytest.mark.parametrize("first", [True, False])
+def test_what_tells_them_apart_stands_beside_them(secret, name, first):
+    frames = []
+    for step, (a, b) in enumerate(zip(cut_text(secret, [3]), cut_text(OTHER, [3]), strict=False)):
+        for number, text in enumerate((a, b)):
+            mark = {"metadata": {name: number if "index" in name else f"run-{number}", "step": step}}
+            said = {"message": {"text": text}}
+            frames.append(framed({**mark, **said} if first else {**said, **mark}))
+
+    events = loaded(clean(frames, A_TOKEN=secret))
+
+    said = {
+        number: "".join(
+            event["message"]["text"] for event in events if event["metadata"][name] in (number, f"run-{number}")
+        )
+        for number in (0, 1)
+    }
+    assert_hidden(said[0], secret)
+    assert OTHER.startswith(said[1])
+
+
+@pytest.mark.parametrize("secret", SECRETS)
 def test_thoughts_between_the_parts_of_a_text(secret):
     frames = []
     for a, b in zip(cut_text(secret, [4]), cut_text(OTHER, [4]), strict=False):
@@ -138,7 +161,7 @@ def test_a_backslash_before_any_letter(written, letter):
     assert "12345" not in left
 
 
-@pytest.mark.parametrize("before", [300, 340, 380, 420])
+@pytest.mark.parametrize("before", [300, 500, 560, 600, 640, 680])
 def test_a_letter_in_each_long_event_of_a_long_stream(before):
     secret = "sk-proj-" + "Qx7Zk1Wm4Rt8" * 10
     pieces = ["it is ", *["."] * before, " ", *secret, " ", *["."] * 100]
