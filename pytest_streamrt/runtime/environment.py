@@ -142,10 +142,7 @@ class Environment:
             self._abort_all()
         for inference in self.inferences.values():
             inference._abort_now("the environment was left by an exception", "environment")
-        for mailbox in self._attending:
-            mailbox.close(self._order.seq, discard=True)
-            self._order.remove(mailbox)
-        self._present.clear()
+        self._dismiss_all()
         if error is not None:
             self._cancel_handlers()
             self._tasks.cancel_scope.cancel()
@@ -162,8 +159,14 @@ class Environment:
                     )
                     raise RuntimeError(msg) from error
                 return
-            # Any other error goes on as it is: the task group would wrap it in a group of its own.
-            await self._tasks.__aexit__(None, None, None)
+            try:
+                # Any other error goes on as it is: the task group would wrap it in a group of its own.
+                await self._tasks.__aexit__(None, None, None)
+            except anyio.get_cancelled_exc_class():
+                if (
+                    error is None
+                ):  # else that is what is to be known, though a scope around the room was cancelled as well
+                    raise
         except BaseExceptionGroup as group:
             if len(group.exceptions) == 1:  # a handler called pytest.fail(), a model met a CassetteMiss
                 raise group.exceptions[0] from None
@@ -198,6 +201,7 @@ class Environment:
         for inference in self.inferences.values():
             inference._abort_now("cancelled", "scope")
         acting.reset(occasion)
+        self._dismiss_all()  # now, and not when the test has come out of its own scopes, which may be a little later
         self._cancel_handlers()
 
     def _cancel_handlers(self) -> None:
@@ -328,6 +332,13 @@ class Environment:
         self._order.remove(mailbox)
         mailbox.close(self._order.seq)
         self._change.ring()
+
+    def _dismiss_all(self) -> None:
+        """Nobody hears any more, but what is being handled."""
+        for mailbox in self._attending:
+            mailbox.close(self._order.seq, discard=True)
+            self._order.remove(mailbox)
+        self._present.clear()
 
     async def _attend(self, participant: Participant) -> None:
         """One participant's task: hear one event after the other."""

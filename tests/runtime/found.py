@@ -64,3 +64,19 @@ WOKEN_AND_CANCELLED = Scenario(
     ending=("raise", 0.0),
 )
 """A room is left by an error as a handler in it is woken: whether it went on, and failed, hung on the backend."""
+
+OUT_OF_A_GROUP = Scenario(
+    members=(Member(None, 0.0, (Rule("inference.aborted", 1, (Step("go"),)),), (script("a", "a", every=1),)),),
+    gates=(),
+    steps=(Step("together", does=(Step("ask"),)),),
+    ending=("cancel", 0.25),
+)
+"""A scope around the room is cancelled as the test is in a task group: what was heard until it came out of that hung on the backend."""
+
+BETWEEN_NANOSECONDS = Scenario(
+    members=(Member(None, 0.0, (), (script("b", "b", every=1),)),),
+    gates=(),
+    steps=(INFER, Step("sleep", amount=0.1), Step("fail_within", amount=0.2, does=(Step("wait"),))),
+    ending=("settle", 0.0),
+)
+"""A timeout ends a little after a nanosecond, and on trio raised nothing then."""

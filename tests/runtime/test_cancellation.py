@@ -330,3 +330,13 @@ async def test_nothing_begins_in_a_room_that_is_being_cancelled(what, environmen
     assert failed.error.startswith("RuntimeError: ")
     assert room.inferences == {}
     assert "latecomer" not in transcript.sources
+
+
+@pytest.mark.parametrize("participants", [(), (Observer("observer"),)], ids=["nobody", "somebody"])
+async def test_an_error_is_not_lost_where_a_scope_around_the_room_is_cancelled_as_well(environment, participants):
+    """On trio, the cancellation took its place, and the test passed."""
+    with pytest.raises(LookupError, match="lost"), anyio.move_on_after(1):
+        async with environment(*participants):
+            with anyio.CancelScope(shield=True):
+                await anyio.sleep(2)
+                raise LookupError("lost")

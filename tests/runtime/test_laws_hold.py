@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from pytest_streamrt import Inbox, Observer
 from pytest_streamrt.events import TERMINALS, from_json, to_json
-from tests.runtime.found import JUST_WOKEN, NOT_BEGUN, WOKEN_AND_CANCELLED
+from tests.runtime import found
 from tests.runtime.scenario import NESTS, scenarios
 from tests.runtime.story import Boom, play
 from tests.strategies import examples
@@ -36,9 +36,11 @@ def check(story):
 
 
 @given(scenario=scenarios)
-@example(scenario=JUST_WOKEN)
-@example(scenario=NOT_BEGUN)
-@example(scenario=WOKEN_AND_CANCELLED)
+@example(scenario=found.JUST_WOKEN)
+@example(scenario=found.NOT_BEGUN)
+@example(scenario=found.WOKEN_AND_CANCELLED)
+@example(scenario=found.OUT_OF_A_GROUP)
+@example(scenario=found.BETWEEN_NANOSECONDS)
 @examples(60)
 def test_the_laws_hold_and_asyncio_and_trio_tell_the_same_story(scenario):
     """Law 10: to the byte."""
