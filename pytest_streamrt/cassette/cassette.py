@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from pytest_streamrt import wire
 from pytest_streamrt.cassette.config import CassetteConfig, RecordedRequest
 from pytest_streamrt.cassette.cuts import cut_anew
-from pytest_streamrt.cassette.faults import lay_over
+from pytest_streamrt.cassette.faults import check_faults, lay_over
 from pytest_streamrt.cassette.format import (
     Interaction,
     RecordedChunk,
@@ -30,8 +30,8 @@ from pytest_streamrt.cassette.recording import Recording, lines_of
 from pytest_streamrt.cassette.tee import how_it_ended, live, live_blocking, tee
 from pytest_streamrt.clock import active_clock
 from pytest_streamrt.clock.current import real_ns
-from pytest_streamrt.clock.tasks import where_called
-from pytest_streamrt.errors import CassetteError, CassetteMiss, StreamrtWarning
+from pytest_streamrt.clock.tasks import where_called, where_raised
+from pytest_streamrt.errors import CassetteError, CassetteMiss, StreamrtWarning, Unanswered
 from pytest_streamrt.numbers import is_number
 from pytest_streamrt.runtime.acting import acting
 from pytest_streamrt.script.parts import Fault
@@ -86,6 +86,9 @@ class Cassette:
             msg = f"a cassette's record mode is one of {', '.join(get_args(RecordMode))}, not {mode!r}"
             raise CassetteError(msg)
         check_playing(timing, cut)
+        check_faults(faults)
+        if not isinstance(transcript, Transcript):
+            raise CassetteError(f"a cassette writes to a Transcript, not to {transcript!r:.80}")
         self.path = path
         self.mode = mode
         self.transcript = transcript
@@ -241,14 +244,31 @@ class Cassette:
         self.redactor.learn(headers, url, body)
         asked = RecordedRequest(request.method, url, headers, body)
         if self._config.before_record_request is not None:
-            changed = self._config.before_record_request(asked)
+            changed = self._changed(self._config.before_record_request, asked)
             if changed is None:
                 return None
-            if not isinstance(changed, RecordedRequest):
-                msg = f"before_record_request returns the request, or None to leave it alone, not {changed!r:.200}"
-                raise CassetteError(msg)
             asked = changed
         return Asked(asked.method, asked.url, tuple(asked.headers), asked.body)
+
+    def _changed(
+        self, function: Callable[[RecordedRequest], RecordedRequest | None], asked: RecordedRequest
+    ) -> RecordedRequest | None:
+        """The request as the user's function has it. What is wrong with that, no client may take for a broken connection."""
+        request = f"{asked.method} {self.redactor.url(asked.url)}"
+        try:
+            changed = function(asked)
+        except Exception as error:
+            problem = f"raised {type(error).__name__}: {error}, at {where_raised(error)}"
+            raise self._unanswered(f"before_record_request {problem}, when it was given {request}") from error
+        if isinstance(changed, RecordedRequest | None):
+            return changed
+        raise self._unanswered(
+            f"before_record_request returns the request, or None to leave it alone, not {changed!r:.200}"
+        )
+
+    def _unanswered(self, message: str) -> Unanswered:
+        self.misses.append(message)
+        return Unanswered(message)
 
     def _playback(self, library: ModuleType, transport: Any, request: Any, asked: Asked) -> Playback | None:
         """What answers the request from the recordings, or None where it is to be recorded."""

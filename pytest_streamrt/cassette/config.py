@@ -121,7 +121,7 @@ def config_from(given: Mapping[str, Any], where: str = "use_cassette") -> Casset
 
 def _instead_of(name: str) -> str:
     """What to write for a name that there is not, or ""."""
-    near = get_close_matches(name, _READERS, 1, 0.8)
+    near = get_close_matches(str(name), _READERS, 1, 0.8)
     return f"Did you mean {near[0]!r}?" if near else _OF_VCR.get(name, "")
 
 
@@ -148,9 +148,9 @@ def _names(value: Any) -> dict[str, str | None]:
 
 def _strings(value: Any) -> tuple[str, ...]:
     strings = _list(value, "texts")
-    wrong = next((each for each in strings if not isinstance(each, str)), None)
-    if wrong is not None:
-        raise ValueError(f"a list of texts, and {wrong!r} is none")
+    for each in strings:
+        if not isinstance(each, str):
+            raise TypeError(f"a list of texts, and {each!r} is none")
     return tuple(strings)
 
 

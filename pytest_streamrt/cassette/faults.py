@@ -6,6 +6,7 @@ recorded, so a client that tries again gets the recorded answer.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
@@ -24,7 +25,7 @@ from pytest_streamrt.transcript.answer import Answer
 from pytest_streamrt.wire import rechunk
 from pytest_streamrt.wording import counted
 
-__all__ = ["Overlaid", "lay_over"]
+__all__ = ["Overlaid", "check_faults", "lay_over"]
 
 # What httpx and httpx2 raise where a real peer closes the connection: before its head, in a body whose length is not known,
 # and in one whose length is.
@@ -98,7 +99,22 @@ class _Stream:
         return chunks
 
 
-def lay_over(interactions: Sequence[Interaction], faults: Iterable[Fault] | Fault) -> Overlaid:
+def check_faults(faults: Sequence[Fault]) -> None:
+    """Refuse what cannot be laid over any recording.
+
+    Raises:
+        CassetteError: it is no list, or there is in it what is no such fault.
+    """
+    if isinstance(faults, str) or not isinstance(faults, Sequence):
+        raise CassetteError(f"faults is a list of faults, such as [disconnect(after=5)], not {faults!r}")
+    for fault in faults:
+        if type(fault) not in _VERBS:
+            hint = f" Call it: {fault.__name__}(…)." if inspect.isfunction(fault) else ""
+            msg = f"faults: {fault!r} is no fault of a recording; disconnect(after=5) is one.{hint} There are {_NAMES}"
+            raise CassetteError(msg)
+
+
+def lay_over(interactions: Sequence[Interaction], faults: Iterable[Fault]) -> Overlaid:
     """Lay faults over recorded exchanges.
 
     A fault strikes the exchange of its number, from 1 on in the order of recording; without one, the first that is an
@@ -108,13 +124,8 @@ def lay_over(interactions: Sequence[Interaction], faults: Iterable[Fault] | Faul
     Raises:
         CassetteError: a fault that can never strike.
     """
-    if isinstance(faults, Fault):
-        raise CassetteError("faults: give a list of them, also of one alone: faults=[disconnect(after=5)]")
     by_exchange: dict[int, list[Fault]] = {}
     for fault in faults:
-        if type(fault) not in _VERBS:
-            msg = f"faults: {fault!r} is no fault of a recording; disconnect(after=5) is one. There are {_NAMES}"
-            raise CassetteError(msg)
         number = fault.exchange or _first_answer(interactions)
         if number > len(interactions):
             msg = f"{_show(fault)} never strikes: the cassette has {counted(len(interactions), 'recorded exchange')}"

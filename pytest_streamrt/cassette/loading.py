@@ -32,6 +32,8 @@ def load_cassette(path: Path) -> list[Interaction]:
         CassetteError: there is none, or it is damaged; it names the file and the line.
     """
     try:
+        if path.exists() and not path.is_file() and not path.is_dir():  # to open a pipe is to wait for its other end
+            raise CassetteError(f"the cassette {path} cannot be read: it is no file")
         file = path.open("rb", buffering=_BLOCK)
     except FileNotFoundError:
         msg = f"there is no cassette at {path}. Record one: pytest --streamrt-record=once"
@@ -198,7 +200,7 @@ def _check_header(path: Path, line: bytes) -> None:
     if header.get("version") != VERSION:
         msg = (
             f"the cassette {path} has version {header.get('version')!r}, and this pytest-streamrt reads version {VERSION}. "
-            "Record it again: pytest --streamrt-record=rewrite"
+            "Where a newer one has recorded it, install that; else record it again: pytest --streamrt-record=rewrite"
         )
         raise CassetteError(msg)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from pytest_streamrt.cassette.loading import load_cassette
+from pytest_streamrt.cassette.paths import path_of
 from pytest_streamrt.cassette.retold import retold
 from pytest_streamrt.script import script
 from pytest_streamrt.script.build import Script
@@ -24,7 +25,7 @@ def scripts_of(path: Path | str, *, timed: bool = True) -> list[Script]:
     Raises:
         CassetteError: there is no such cassette, or it is damaged.
     """
-    transcript = retold(load_cassette(Path(path)))
+    transcript = retold(load_cassette(path_of(path, "scripts_of")))
     return [
         script.from_events(transcript.of(exchange.source), timed=timed)
         for exchange in transcript.exchanges

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Self, Unpack
 from pytest_streamrt.cassette.cassette import Cassette, RecordMode, Timing
 from pytest_streamrt.cassette.config import config_from
 from pytest_streamrt.cassette.guard import leaving
+from pytest_streamrt.cassette.paths import path_of
 from pytest_streamrt.cassette.seam import passing
 from pytest_streamrt.cassette.telemetry import is_telemetry
 from pytest_streamrt.cassette.use import CassetteOptions, closing
@@ -63,6 +64,10 @@ class CassetteTransport(Base):  # type: ignore[misc]
         record_errors: bool = False,
         **options: Unpack[CassetteOptions],
     ) -> None:
+        __tracebackhide__ = True
+        if transport is not None and not any(hasattr(transport, f"handle_{kind}request") for kind in ("", "async_")):
+            msg = f"CassetteTransport: the transport is one of httpx or httpx2, not {transport!r:.80}"
+            raise TypeError(msg)
         self._own = ExitStack()
         self._transport = transport
         self._made: dict[bool, Any] = {}  # the real transports, of the sync kind and of the async
@@ -72,11 +77,11 @@ class CassetteTransport(Base):  # type: ignore[misc]
             self.cassette = cassette
             return
         self.cassette = Cassette(
-            Path(cassette),
+            path_of(cassette, "CassetteTransport"),
             record,
             timing,
             rechunk,
-            transcript or Transcript(),
+            Transcript() if transcript is None else transcript,
             config_from(options, "CassetteTransport"),
             record_errors=record_errors,
         )

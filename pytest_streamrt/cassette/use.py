@@ -18,6 +18,7 @@ from pytest_streamrt.cassette.config import (
     RecordedResponse,
     config_from,
 )
+from pytest_streamrt.cassette.paths import path_of
 from pytest_streamrt.cassette.seam import intercept
 from pytest_streamrt.errors import CassetteError, CassetteMiss
 from pytest_streamrt.script.parts import Fault
@@ -125,11 +126,11 @@ def use_config(
 ) -> Iterator[Cassette]:
     """`use_cassette`, with options that have been read already."""
     cassette = Cassette(
-        Path(path),
+        path_of(path, "use_cassette"),
         record,
         timing,
         rechunk,
-        transcript or Transcript(),
+        Transcript() if transcript is None else transcript,
         config,
         record_errors=record_errors,
         faults=faults,

@@ -68,6 +68,9 @@ class ClockOptions:
             if getattr(self, name) not in choices:
                 msg = f"virtual_time: {name} is one of {', '.join(choices)}, not {getattr(self, name)!r}"
                 raise ClockError(msg)
+        if not isinstance(self.patch_time, bool):
+            msg = f"virtual_time: patch_time is True or False, not {self.patch_time!r}"
+            raise ClockError(msg)
         for name in ("max_virtual", "max_events", "watchdog", "settle_time", "spin_limit"):
             value = getattr(self, name)
             if not is_number(value) or not value > 0:
@@ -116,6 +119,12 @@ class VirtualClock:
     """
 
     def __init__(self, options: ClockOptions | None = None) -> None:
+        __tracebackhide__ = True
+        if not isinstance(options, ClockOptions | None):
+            msg = (
+                f"VirtualClock: what it is made with are ClockOptions, not {options!r}. Most make it by virtual_time(…)"
+            )
+            raise TypeError(msg)
         self.options = options or ClockOptions()
         self.ns = 0
         """Virtual nanoseconds since it was switched on."""

@@ -53,8 +53,12 @@ def virtual_time(
         VirtualTimeStuck: the block cannot go on (deadlock), or does not get on (livelock, bounds).
         ClockError: the loop cannot be driven, an option is wrong, or virtual time is on already.
     """
+    __tracebackhide__ = True
     if active_clock() is not None:
         msg = "virtual_time(): virtual time is on already; use the clock that runs, through the fixture virtual_clock"
+        raise ClockError(msg)
+    if not isinstance(clock, VirtualClock | None):
+        msg = f"virtual_time(clock=…): it is a VirtualClock, not {clock!r}"
         raise ClockError(msg)
     if clock is None:
         clock = VirtualClock(

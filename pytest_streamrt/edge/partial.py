@@ -7,6 +7,7 @@ from typing import Any
 
 from pytest_streamrt.clock import NS
 from pytest_streamrt.errors import StreamError
+from pytest_streamrt.events.given import given
 from pytest_streamrt.events.types import Event, TextDelta, ToolCallDelta, ToolCallStarted
 
 __all__ = ["growing_json", "read_partial"]
@@ -22,6 +23,10 @@ def read_partial(text: str) -> Any:
     """
     from pydantic_core import from_json
 
+    __tracebackhide__ = True
+    if not isinstance(text, str | bytes):
+        msg = f"read_partial: JSON is text, not {text!r:.80}"
+        raise TypeError(msg)
     if not text.strip():
         return None
     return from_json(text, allow_partial="trailing-strings")
@@ -42,7 +47,8 @@ def growing_json(events: Iterable[Event], *, tool: str | None = None) -> list[tu
     seen: list[tuple[float, Any]] = []
     ids = {tool}
     deltas = 0
-    for event in events:
+    __tracebackhide__ = True
+    for event in given("growing_json", events):
         if tool is not None and isinstance(event, ToolCallStarted) and event.name == tool and len(ids) == 1:
             ids.add(event.id)
         if isinstance(event, TextDelta) and tool is None:

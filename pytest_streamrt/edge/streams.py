@@ -23,6 +23,7 @@ from pytest_streamrt.edge.checks import (
     check_resumed,
 )
 from pytest_streamrt.events.order import DELTAS
+from pytest_streamrt.numbers import require_seconds
 from pytest_streamrt.runtime.environment import Environment
 from pytest_streamrt.transcript import Transcript
 from pytest_streamrt.transcript.exchange import Exchange
@@ -63,9 +64,15 @@ def assert_streams(
 
     Raises:
         AssertionError: it does not; for each problem it says what to change in the app.
+        TypeError: `skip` is no list, or `keep_alive` no number.
         ValueError: the response has been read, or is not one of an async client, or `skip` names no check.
     """
     __tracebackhide__ = True
+    if isinstance(skip, str) or not isinstance(skip, Collection):
+        msg = f'assert_streams: skip is a list of checks, such as ["frames"], not {skip!r}'
+        raise TypeError(msg)
+    if keep_alive is not None:
+        require_seconds("assert_streams: keep_alive", keep_alive, zero=False)
     unknown = sorted(set(skip) - set(CHECKS))
     if unknown:
         msg = f"assert_streams: skip={unknown}: there is no such check; there are: {', '.join(CHECKS)}"

@@ -8,6 +8,7 @@ Protocol facts are from the ASGI specification, "HTTP & WebSocket ASGI Message F
 
 from __future__ import annotations
 
+import inspect
 import sys
 from collections.abc import AsyncIterator
 from functools import cache
@@ -22,10 +23,26 @@ from pytest_streamrt.edge.cycle import Cycle
 from pytest_streamrt.edge.lifespan import Lifespan, LifespanMode
 from pytest_streamrt.edge.tasks import Application, Message, start_task
 from pytest_streamrt.errors import LeftBehind
+from pytest_streamrt.numbers import require_seconds
 
 __all__ = ["StreamingASGITransport"]
 
 _PORTS: Final = {"http": 80, "https": 443}
+
+
+def _check_app(app: object) -> None:
+    __tracebackhide__ = True
+    what = f"StreamingASGITransport: {app!r:.80} is no ASGI application"
+    if isinstance(app, str):
+        msg = f"{what}, but a text. Import it: from myapp import app"
+        raise TypeError(msg)
+    try:
+        inspect.signature(app).bind(None, None, None)  # type: ignore[arg-type]  # it is what is to be found out
+    except TypeError:
+        msg = f"{what}: that is called with scope, receive and send. Of a function that makes one, give what it makes"
+        raise TypeError(msg) from None
+    except ValueError:  # of a builtin nobody knows what it takes
+        pass
 
 
 class StreamingASGITransport:
@@ -48,6 +65,7 @@ class StreamingASGITransport:
             as long as it takes.
 
     Raises:
+        TypeError: this is no application.
         ValueError: an option is none of those.
     """
 
@@ -62,6 +80,10 @@ class StreamingASGITransport:
         lifespan: LifespanMode = "auto",
         shutdown_timeout: float | None = 5.0,
     ) -> None:
+        __tracebackhide__ = True
+        _check_app(app)
+        if shutdown_timeout is not None:
+            require_seconds("StreamingASGITransport: shutdown_timeout", shutdown_timeout, endless=True)
         if not all(part.isdigit() for part in str(spec_version).split(".")):
             msg = f'StreamingASGITransport: spec_version is a version such as "2.4", not {spec_version!r}'
             raise ValueError(msg)

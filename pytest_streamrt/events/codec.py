@@ -8,6 +8,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from pytest_streamrt.errors import StreamError
+from pytest_streamrt.events.given import given
 from pytest_streamrt.events.types import AnyEvent, Event
 
 if TYPE_CHECKING:
@@ -30,8 +31,12 @@ def to_json(events: Iterable[Event]) -> bytes:
     """Write events as JSON Lines: one event a line, every field in it, UTF-8.
 
     Half a character (a lone surrogate, which a provider's JSON may hold and UTF-8 cannot) is written as U+FFFD.
+
+    Raises:
+        TypeError: these are no events, or what one holds cannot be JSON; it says which.
     """
-    return b"".join(_line(event) + b"\n" for event in events)
+    __tracebackhide__ = True
+    return b"".join(map(_line, given("to_json", events)))
 
 
 def from_json(data: bytes) -> list[Event]:
@@ -70,12 +75,17 @@ def _reason(error: ValueError) -> str:
 
 
 def _line(event: Event) -> bytes:
+    __tracebackhide__ = True
     adapter = event_adapter()
     try:
         line: bytes = adapter.dump_json(event)
     except ValueError:
-        return json.dumps(_whole_characters(adapter.dump_python(event)), ensure_ascii=False).encode()
-    return line
+        try:
+            return json.dumps(_whole_characters(adapter.dump_python(event)), ensure_ascii=False).encode() + b"\n"
+        except TypeError as error:
+            msg = f"to_json: {event!r} cannot be JSON: {error}"
+            raise TypeError(msg) from None
+    return line + b"\n"
 
 
 def _whole_characters(value: Any) -> Any:

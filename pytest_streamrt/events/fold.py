@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
+from pytest_streamrt.events.given import given
 from pytest_streamrt.events.items import FunctionCall, Item, ModelMessage, Reasoning
 from pytest_streamrt.events.types import (
     Event,
@@ -234,8 +235,13 @@ def _joined(text: str) -> str:
 
 
 def fold(events: Iterable[Event]) -> Fold:
-    """Add up the events of one inference: its text, reasoning, refusal, tool calls, usage, finish reason and items."""
+    """Add up the events of one inference: its text, reasoning, refusal, tool calls, usage, finish reason and items.
+
+    Raises:
+        TypeError: these are no events.
+    """
+    __tracebackhide__ = True
     result = Fold()
-    for event in events:
+    for event in given("fold", events):
         result.add(event)
     return result

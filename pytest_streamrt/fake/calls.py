@@ -11,11 +11,12 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from pytest_streamrt.errors import ScriptError
+from pytest_streamrt.script.parts import Part
 from pytest_streamrt.transcript.exchange import Exchange, How
 
 _MODEL_IN_PATH: Final = re.compile(r"/models/([^/:]+):")
 
-__all__ = ["ProviderCall", "check_function"]
+__all__ = ["ProviderCall", "check_function", "no_script"]
 
 _STREAMING_PATHS: Final = (":streamGenerateContent",)  # Gemini says it in the path; all others in the body
 
@@ -30,6 +31,18 @@ def check_function(function: object, whose: str) -> None:
     if not callable(function) or inspect.iscoroutinefunction(function):
         msg = f"{whose}.respond takes a plain function that gives a script, not {function!r}"
         raise ScriptError(msg)
+
+
+def no_script(given: object) -> str:
+    """That this is no script, and what to write instead where that can be guessed; to go after who wanted one."""
+    hint = ""
+    if isinstance(given, list | tuple):
+        hint = ". Give them one by one, with a star: *scripts"
+    elif isinstance(given, str | Part):
+        hint = f". Write script({given!r:.60})"
+    elif callable(given):
+        hint = ". A function of the request is given to respond(…)"
+    return f"plays scripts; {given!r:.80} is none{hint}"
 
 
 class ProviderCall:

@@ -15,7 +15,7 @@ from pytest_streamrt.errors import ScriptError
 from pytest_streamrt.events.items import Item
 from pytest_streamrt.events.types import Event, InferenceFailure
 from pytest_streamrt.fake.beats import Beat, beats_of, check_for_model, laws_of
-from pytest_streamrt.fake.calls import check_function
+from pytest_streamrt.fake.calls import check_function, no_script
 from pytest_streamrt.fake.deaf import DeafStream
 from pytest_streamrt.fake.emissions import Emissions
 from pytest_streamrt.runtime.context import ModelContext
@@ -165,6 +165,5 @@ class FakeModel:
 def _check(script: object) -> None:
     __tracebackhide__ = True
     if not isinstance(script, Script):
-        msg = f"FakeModel plays scripts; {script!r} is none. Write script({script!r})"
-        raise ScriptError(msg)
+        raise ScriptError(f"FakeModel {no_script(script)}")
     check_for_model(script)

@@ -12,13 +12,14 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from pytest_streamrt import wire
+from pytest_streamrt.cassette.config import config_from
 from pytest_streamrt.cassette.keys import placeholder_keys
 from pytest_streamrt.cassette.seam import intercept
 from pytest_streamrt.cassette.tee import live, live_blocking, tee
 from pytest_streamrt.clock.current import asyncio_loop_here, in_trio
 from pytest_streamrt.clock.tasks import where_called
-from pytest_streamrt.errors import ProviderMiss, ScriptError
-from pytest_streamrt.fake.calls import ProviderCall, check_function
+from pytest_streamrt.errors import CassetteError, ProviderMiss, ScriptError
+from pytest_streamrt.fake.calls import ProviderCall, check_function, no_script
 from pytest_streamrt.fake.emissions import Emissions
 from pytest_streamrt.fake.local import models_answer
 from pytest_streamrt.fake.performance import Performance, check_playable, json_answer, perform
@@ -41,6 +42,7 @@ _GUESSES: Final[Mapping[str, str]] = {
     "append": "enqueue",
     "script": "enqueue",
     "scripts": "enqueue",
+    "request": "calls",
     "requests": "calls",
 }
 
@@ -61,10 +63,15 @@ class FakeProvider:
         ignore_hosts: Collection[str] = (),
         quirks: Quirks | None = None,
     ) -> None:
+        __tracebackhide__ = True
         try:
             wire.rechunk(b"", rechunk)
-        except ValueError as error:
+            config_from({"ignore_hosts": ignore_hosts}, "fake_provider")
+        except (ValueError, CassetteError) as error:
             raise ScriptError(str(error)) from None
+        for name, given, kind in (("transcript", transcript, Transcript), ("quirks", quirks or Quirks(), Quirks)):
+            if not isinstance(given, kind):
+                raise ScriptError(f"fake_provider: {name} is a {kind.__name__}, not {given!r:.80}")
         self.transcript = transcript
         self.misses: list[str] = []
         """What it was asked and had no answer for: a message each."""
@@ -288,7 +295,7 @@ class FakeProvider:
                 f"fake_provider: the function given to respond(), {name}, raised {type(error).__name__}: {error}"
             ) from error
         try:
-            _check(script, f"the function given to respond(), {name},")
+            _check(script, f"the function given to respond(), {name}")
         except ScriptError as error:
             raise self._miss(str(error)) from None
         return script
@@ -328,7 +335,7 @@ def fake_provider_context(
         verify: whether to raise, on leaving, for requests without an answer and for scripts that were not played.
 
     Raises:
-        ScriptError: something else than a script was given; or, on leaving, scripts were not played.
+        ScriptError: an argument makes no sense; or, on leaving, scripts were not played.
         ProviderMiss: on leaving, requests were made that it has no answer for, and the block did not raise itself.
     """
     provider = FakeProvider(
@@ -375,6 +382,5 @@ class _NoTape:
 def _check(script: object, who: str) -> None:
     __tracebackhide__ = True
     if not isinstance(script, Script):
-        msg = f"{who}: fake_provider plays scripts; {script!r} is none. Write script({script!r})"
-        raise ScriptError(msg)
+        raise ScriptError(f"{who}: fake_provider {no_script(script)}")
     check_playable(script)

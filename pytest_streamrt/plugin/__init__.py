@@ -136,7 +136,13 @@ def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Give a failing test's report its transcript, and the requests that nothing answered. No secrets in either."""
-    report = yield
+    if call.excinfo is None:
+        report = yield
+    else:
+        from pytest_streamrt.plugin.insides import insides_hidden
+
+        with insides_hidden(call.excinfo.value):
+            report = yield
     state = state_of(item)
     if report.failed:
         from pytest_streamrt.plugin.checks import add_sections

@@ -6,7 +6,7 @@ import functools
 import inspect
 import unittest
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import pytest
@@ -27,13 +27,12 @@ def prepared_body(item: pytest.Item) -> Iterator[None]:
         yield
         return
     virtual = is_on_virtual_time(item)
-    if item.cls is not None and issubclass(item.cls, unittest.TestCase):
-        with _unittest_on_virtual_time(item) if virtual else nullcontext():
-            yield
-        return
     place = place_of_function(item)
     function = place.function
-    if virtual:
+    around: AbstractContextManager[None] = nullcontext()
+    if virtual and item.cls is not None and issubclass(item.cls, unittest.TestCase):
+        around = _unittest_on_virtual_time(item)
+    elif virtual:
         clock = clock_for(item)
         function = on_virtual_time(item, function, None if place.examples else clock)
     state = state_of(item)
@@ -44,14 +43,15 @@ def prepared_body(item: pytest.Item) -> Iterator[None]:
         function = failing_plainly(function, _miss_in)
     elif state.has_app:
         function = failing_plainly(function, real_call_in)
-    if function is place.function:
-        yield
-        return
-    setattr(place.owner, place.name, function)
-    try:
-        yield
-    finally:
-        setattr(place.owner, place.name, place.found)
+    with around:
+        if function is place.function:
+            yield
+            return
+        setattr(place.owner, place.name, function)
+        try:
+            yield
+        finally:
+            setattr(place.owner, place.name, place.found)
 
 
 @contextmanager

@@ -20,12 +20,13 @@ import pytest
 from pytest_streamrt.plugin.options import option
 from pytest_streamrt.plugin.recorded import RecordedErrors
 
-__all__ = ["begin_use", "claim"]
+__all__ = ["begin_use", "claim", "namesake"]
 
 _CLAIMS: Final = "streamrt_claims"
 _USED: Final = "streamrt_used"
 
 _recorders = pytest.StashKey[dict[Path, str]]()
+_named = pytest.StashKey[dict[Path, str]]()  # cassettes that are named after a test
 
 
 def begin_use(config: pytest.Config) -> None:
@@ -40,11 +41,17 @@ def begin_use(config: pytest.Config) -> None:
 
 def claim(config: pytest.Config, path: Path, test: str) -> str | None:
     """Claim a cassette for a test that is going to record it. Gives the test that has claimed it before, if it is another."""
-    owner = config.stash.setdefault(_recorders, {}).setdefault(path, test)
-    if owner == test:
+    owners = config.stash.setdefault(_recorders, {})
+    if path not in owners:
         folder = getattr(config, "workerinput", {}).get(_CLAIMS)
-        owner = test if folder is None else _claim_for_all(Path(folder), path, test)
-    return owner if owner != test else None
+        owners[path] = test if folder is None else _claim_for_all(Path(folder), path, test)
+    return owners[path] if owners[path] != test else None
+
+
+def namesake(config: pytest.Config, path: Path, test: str) -> str | None:
+    """Another test of this run whose cassette has that name by itself, if there was one in this process."""
+    first = config.stash.setdefault(_named, {}).setdefault(path, test)
+    return first if first != test else None
 
 
 def _claim_for_all(folder: Path, path: Path, test: str) -> str:
@@ -106,13 +113,13 @@ class _Unused:
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         """Before any is deselected: what belongs to a test that is not run now is used all the same."""
-        from pytest_streamrt.plugin.cassettes import cassette_path, cassette_root
+        from pytest_streamrt.plugin.cassettes import cassette_path, cassette_root, is_name
 
         for item in items:
             self._roots.add(str(cassette_root(item).resolve()))
             names = [mark.kwargs["cassette"] for mark in item.iter_markers("streamrt") if "cassette" in mark.kwargs]
             name = names[0] if names else None
-            if name is None or isinstance(name, str):
+            if is_name(name):
                 self._note(cassette_path(item, name))
 
     @pytest.hookimpl(optionalhook=True)

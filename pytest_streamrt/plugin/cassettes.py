@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
 from pytest_streamrt.errors import CassetteError
-from pytest_streamrt.plugin.cassette_use import claim
+from pytest_streamrt.plugin.cassette_use import claim, namesake
 from pytest_streamrt.plugin.function import plainly
 from pytest_streamrt.plugin.markers import marker_arguments, marker_of
 from pytest_streamrt.plugin.options import option
@@ -27,6 +27,7 @@ __all__ = [
     "cassette_path",
     "cassette_root",
     "close_cassette",
+    "is_name",
     "note_failure",
     "open_cassette",
     "redactor_for",
@@ -64,19 +65,18 @@ def open_cassette(item: pytest.Item, config: Any) -> Cassette:
         pytest.fail(f"the fixture streamrt_config gives a dictionary, not {config!r:.200}", pytrace=False)
     from pytest_streamrt.cassette.cassette import check_playing
     from pytest_streamrt.cassette.config import config_from
+    from pytest_streamrt.cassette.faults import check_faults
     from pytest_streamrt.cassette.keys import placeholder_keys
     from pytest_streamrt.cassette.use import use_config
 
     arguments, marked = marker_arguments(item, "streamrt", MARKER_DEFAULTS), marker_of(item, "streamrt")
-    if arguments["cassette"] == "" or not isinstance(arguments["cassette"], str | None):
+    if not is_name(arguments["cassette"]):
         pytest.fail(f"{marked}: cassette is a name, such as 'capital', not {arguments['cassette']!r}", pytrace=False)
     plainly(lambda: check_playing(arguments["timing"], arguments["rechunk"]), CassetteError, f"{marked}: ")
-    if isinstance(arguments["faults"], str) or not isinstance(
-        arguments["faults"], Sequence
-    ):  # what is in it, only the cassette can judge
-        msg = f"{marked}: faults is a list of faults, such as [disconnect(after=5)], not {arguments['faults']!r}"
-        pytest.fail(msg, pytrace=False)
+    plainly(lambda: check_faults(arguments["faults"]), CassetteError, f"{marked}: ")
     path = cassette_path(item, arguments["cassette"])
+    if arguments["cassette"] is None:
+        _refuse_namesake(item, path)
     mode = option(item.config, "streamrt_record")
     if arguments["faults"] and mode != "none":
         # Laid over a recording, faults are played and never recorded, be it that the cassette is recorded in this very run.
@@ -170,9 +170,30 @@ def _file_name(name: str) -> str:
     return f"{cut}-{hashlib.sha256(name.encode()).hexdigest()[:12]}"
 
 
+def is_name(name: object) -> bool:
+    """Whether a cassette may be called so, or has no name of its own."""
+    return name is None or (isinstance(name, str) and bool(name.strip()) and "\0" not in name and name[-1] != "/")
+
+
+def _whole_name(item: pytest.Item) -> str:
+    return f"{item.nodeid.removesuffix(item.name)}{_test_name(item)}"  # both backends of anyio are one
+
+
+def _refuse_namesake(item: pytest.Item, path: Path) -> None:
+    """In one folder of cassettes, modules of one name in several folders of tests would share theirs, and nobody said so."""
+    other = namesake(item.config, path, _whole_name(item))
+    if other is not None:
+        pytest.fail(
+            f"{path} is the cassette of {other}, too: the modules have one name, and --streamrt-cassette-dir puts the cassettes of "
+            "all folders into one. Rename one of the modules, or give this test a cassette of its own: "
+            "@pytest.mark.streamrt(cassette='…'); the same one for both, where they are to share it",
+            pytrace=False,
+        )
+
+
 def _claim(item: pytest.Item, path: Path) -> None:
     """One cassette is recorded by one test in a run; two would overwrite each other."""
-    test = f"{item.nodeid.removesuffix(item.name)}{_test_name(item)}"  # both backends of anyio are one
+    test = _whole_name(item)
     owner = claim(item.config, path, test)
     if owner is not None:
         pytest.fail(

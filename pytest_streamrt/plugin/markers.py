@@ -25,6 +25,12 @@ def marker_arguments(item: pytest.Item, name: str, defaults: Mapping[str, Any]) 
         unknown = [*map(repr, marker.args), *(key for key in marker.kwargs if key not in defaults)]
         if unknown:
             msg = f"{marker_of(item, name)} does not take {', '.join(unknown)}; it takes, by keyword: {', '.join(defaults)}"
+            if marker.args:
+                msg += f". Write {next(iter(defaults))}={marker.args[0]!r}"
+            else:
+                from pytest_streamrt.wording import did_you_mean
+
+                msg += f".{did_you_mean(unknown[0], defaults)}".removesuffix(".")
             if any("record" in each for each in unknown):
                 msg += ". What is recorded, the command line says: pytest --streamrt-record=once"
             pytest.fail(msg, pytrace=False)

@@ -45,6 +45,7 @@ class _Report:
         self._when = when
         self._is_worker = hasattr(config, "workerinput")
         self._pages: dict[str, dict[str, Any]] = {}
+        self._unwritten = ""
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(self, item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
@@ -63,7 +64,9 @@ class _Report:
         page = getattr(report, _PAGE, None)
         if report.when == "teardown":
             self._pages.pop(report.nodeid, None)  # of an earlier run of it
-        if page is not None:
+        if page is not None and "unwritten" in page:
+            self._unwritten = page["unwritten"]
+        elif page is not None:
             self._pages[report.nodeid] = page
 
     def pytest_sessionfinish(self) -> None:
@@ -75,11 +78,17 @@ class _Report:
         outcomes = [page["outcome"] for page in self._pages.values()]
         counts = ", ".join(f"{outcomes.count(each)} {each}" for each in dict.fromkeys(outcomes))
         summary = f"{counted(len(outcomes), 'test')} with a transcript: {counts}."
-        _write(self._folder / "index.html", index_page(list(self._pages.values()), summary=summary))
+        try:
+            _write(self._folder / "index.html", index_page(list(self._pages.values()), summary=summary))
+        except OSError as error:
+            self._unwritten = f"{self._folder / 'index.html'}: {error.strerror or error}"
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         """Say where the pages are."""
-        if self._pages:
+        if self._unwritten:
+            terminalreporter.write_sep("-", "streamrt report")
+            terminalreporter.write_line(f"pages are missing, for they could not be written, the last {self._unwritten}")
+        elif self._pages:
             terminalreporter.write_sep("-", "streamrt report")
             terminalreporter.write_line(f"{counted(len(self._pages), 'page')}: {self._folder / 'index.html'}")
 
@@ -107,7 +116,10 @@ class _Report:
             secrets=transcript.secrets,
             index=True,
         )
-        _write(path, timeline_page(data))
+        try:
+            _write(path, timeline_page(data))
+        except OSError as error:  # a page that cannot be written is no reason for the run to break off
+            return {"unwritten": f"{path}: {error.strerror or error}"}
         aborted = data["types"].index("inference.aborted") if "inference.aborted" in data["types"] else None
         return {
             "name": data["title"],

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from pytest_streamrt.errors import ScriptError
 from pytest_streamrt.events.types import Event
 from pytest_streamrt.providers.anthropic_encode import MessagesEncoder
 from pytest_streamrt.providers.anthropic_messages import MessagesMapper
@@ -56,9 +57,10 @@ def dialect(name: str) -> Dialect:
     Raises:
         ValueError: there is none; it says which there are.
     """
+    __tracebackhide__ = True
     try:
         return DIALECTS[name]
-    except KeyError:
+    except (KeyError, TypeError):
         msg = f"no dialect {name!r}; there are: {', '.join(DIALECTS)}"
         raise ValueError(msg) from None
 
@@ -94,9 +96,14 @@ def decode(data_or_chunks: bytes | Iterable[bytes], dialect_name: str) -> list[E
     Raises:
         StreamError: the stream is not UTF-8, not JSON, or ends too early. It names the byte's offset; its `events` are
             those before the fault.
+        TypeError: these are no bytes.
         ValueError: no such dialect.
     """
+    __tracebackhide__ = True
     chunks = [data_or_chunks] if isinstance(data_or_chunks, bytes) else data_or_chunks
+    if isinstance(chunks, str) or not isinstance(chunks, Iterable):
+        msg = f"decode: a stream is bytes, or chunks of bytes, not {chunks!r:.80}"
+        raise TypeError(msg)
     return decode_all(chunks, dialect(dialect_name).decoder())
 
 
@@ -112,6 +119,8 @@ def encode(script: Script, dialect_name: str, quirks: Quirks | None = None) -> l
         ScriptError: the script cannot be written as a stream of that dialect.
         ValueError: no such dialect.
     """
+    __tracebackhide__ = True
+    _check_script("encode", script, quirks)
     return encode_script(script, dialect(dialect_name).encoder(script, quirks))
 
 
@@ -122,4 +131,16 @@ def encode_whole(script: Script, dialect_name: str, quirks: Quirks | None = None
         ScriptError: the script cannot be written so: it breaks off, or says what this API says in a stream only.
         ValueError: no such dialect.
     """
+    __tracebackhide__ = True
+    _check_script("encode_whole", script, quirks)
     return _encode_whole(script, dialect(dialect_name).encoder(script, quirks))
+
+
+def _check_script(who: str, script: object, quirks: object) -> None:
+    __tracebackhide__ = True
+    if not isinstance(script, Script):
+        hint = f". Write script({script!r})" if isinstance(script, str) else ""
+        raise ScriptError(f"{who}: it writes scripts, and {script!r:.80} is none{hint}")
+    if not isinstance(quirks, Quirks | None):
+        msg = f"{who}: quirks are Quirks(…), not {quirks!r:.80}"
+        raise TypeError(msg)

@@ -3,20 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import Final, get_args
 
 from pytest_streamrt.events.items import Item
 
 __all__ = ["ModelContext"]
+
+_ITEMS: Final = get_args(Item)
 
 
 class ModelContext:
     """The items a model sees. An agent adds what it is asked and what it answers; a test may read or add any."""
 
     def __init__(self, items: Iterable[Item] = ()) -> None:
-        self._items: list[Item] = list(items)
+        __tracebackhide__ = True
+        if isinstance(items, str) or not isinstance(items, Iterable):
+            msg = f"ModelContext: items come in a list, such as [Message('Be brief.', role='system')], not {items!r}"
+            raise TypeError(msg)
+        self._items: list[Item] = []
+        self.add(*items)
 
     def add(self, *items: Item) -> None:
-        """Append items."""
+        """Append items.
+
+        Raises:
+            TypeError: one of them is none.
+        """
+        __tracebackhide__ = True
+        for item in items:
+            if not isinstance(item, _ITEMS):
+                msg = f"ModelContext: {item!r:.80} is no item. Items are {', '.join(each.__name__ for each in _ITEMS)}, of pytest_streamrt.events"
+                raise TypeError(msg)
         self._items.extend(items)
 
     @property

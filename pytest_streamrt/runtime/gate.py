@@ -131,6 +131,10 @@ def check_gates(gates: Iterable[Gate]) -> tuple[Gate, ...]:
     Raises:
         TypeError: one is no gate, or cannot be copied.
     """
+    __tracebackhide__ = True
+    if not isinstance(gates, Iterable):
+        msg = f"gates is a list of gates, such as [LeakageGate()], not {gates!r}"
+        raise TypeError(msg)
     checked = tuple(gates)
     for gate in checked:
         if not isinstance(gate, Gate):

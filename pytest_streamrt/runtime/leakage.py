@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -71,9 +71,10 @@ class LeakageGate(Gate):
         hide_tool_syntax: bool = True,
         hide_provider_events: bool = True,
     ) -> None:
+        __tracebackhide__ = True
         own = _pairs(hide)
         self._pairs = {**dict(TOOL_SYNTAX), **own} if hide_tool_syntax else own
-        if show_after is not None and (not show_after or show_after in self._pairs):
+        if show_after is not None and (not isinstance(show_after, str) or not show_after or show_after in self._pairs):
             msg = f"LeakageGate(show_after={show_after!r}): it is a marker that does not begin a hidden section"
             raise ValueError(msg)
         self._hide_reasoning = hide_reasoning
@@ -142,10 +143,11 @@ class LeakageGate(Gate):
 
 
 def _pairs(hide: Iterable[Pair]) -> Mapping[str, str | None]:
+    __tracebackhide__ = True
     pairs: dict[str, str | None] = {}
-    given = (hide,) if isinstance(hide, str) else tuple(hide)
+    given = tuple(hide) if isinstance(hide, Iterable) and not isinstance(hide, str) else (hide,)
     for pair in given:
-        if isinstance(pair, str) or len(pair) != 2:
+        if isinstance(pair, str) or not isinstance(pair, Sequence) or len(pair) != 2:
             msg = f"LeakageGate(hide={hide!r}): it is a list of pairs, such as [('<think>', '</think>')]"
             raise TypeError(msg)
         begin, end = pair

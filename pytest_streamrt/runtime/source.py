@@ -25,9 +25,9 @@ def check_model(model: Any, whose: str) -> None:
         TypeError: it has no method `stream`.
     """
     __tracebackhide__ = True
-    if not callable(getattr(model, "stream", None)):
+    if isinstance(model, type) or not callable(getattr(model, "stream", None)):
         msg = (
-            f"{whose}: {model!r} is no model. A model is anything with a method stream(context, tools) that gives events: "
+            f"{whose}: {model!r:.200} is no model. A model is anything with a method stream(context, tools) that gives events: "
             "FakeModel(script('Hello.')), OpenAIResponsesModel(client, 'gpt-5-mini'), or a class of your own"
         )
         raise TypeError(msg)

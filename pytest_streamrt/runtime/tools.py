@@ -45,6 +45,7 @@ class Tool:
     def __init__(
         self, function: Callable[..., Any], *, name: str | None = None, description: str | None = None
     ) -> None:
+        __tracebackhide__ = True
         if not callable(function):
             msg = f"a tool is made of a function, not of {function!r}"
             raise TypeError(msg)
@@ -143,6 +144,7 @@ def make_tools(functions: Iterable[Any], whose: str) -> tuple[Tool, ...]:
         TypeError: one of them can be no tool.
         ValueError: two have the same name.
     """
+    __tracebackhide__ = True
     if isinstance(functions, str) or not isinstance(functions, Iterable):
         msg = f"{whose}: tools are functions, in a list: tools=[lookup, search], not {functions!r}"
         raise TypeError(msg)

@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from pytest_streamrt.errors import ScriptError
-from pytest_streamrt.numbers import is_whole
+from pytest_streamrt.numbers import is_number, is_whole
 from pytest_streamrt.script.kinds import (
     Fault,
     Group,
@@ -26,6 +26,8 @@ from pytest_streamrt.script.parts import require_time
 from pytest_streamrt.wording import counted
 
 __all__ = ["Script", "Step", "build"]
+
+__tracebackhide__ = True  # what is raised here is about what was given, and is shown where that was
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,11 @@ class Script:
     ttft: float | None = None
     jitter: float = 0.0
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.parts, tuple) or not all(isinstance(part, Part) for part in self.parts[:1]):
+            msg = f"Script: what it is made of is checked by the function of that name: script('Hello.'), not Script({self.parts!r:.80})"
+            raise ScriptError(msg)
 
     def __len__(self) -> int:
         return sum(len(part.pieces) for part in self.parts if isinstance(part, Speech | Interleaved))
@@ -188,15 +195,18 @@ def build(
         msg = f"script: every={every} and tps={tps} both say how fast it goes; give one of them"
         raise ScriptError(msg)
     if tps is not None:
-        if not (isinstance(tps, int | float) and 0 < tps < math.inf):
-            msg = f"script: tps={tps} deltas a second is no speed"
+        if not (is_number(tps) and 0 < tps < math.inf):
+            msg = f"script: tps={tps!r} deltas a second is no speed"
             raise ScriptError(msg)
         every = 1 / tps
     for name, seconds in (("every", every), ("ttft", ttft)):
         if seconds is not None:
             require_time(f"script: {name}", seconds)
-    if not (isinstance(jitter, int | float) and 0 <= jitter <= 1):
-        msg = f"script: jitter={jitter} is a share of the delay, from 0 to 1"
+    if not (is_number(jitter) and 0 <= jitter <= 1):
+        msg = f"script: jitter={jitter!r} is a share of the delay, from 0 to 1"
+        raise ScriptError(msg)
+    if not is_whole(seed):
+        msg = f"script: seed is a whole number, not {seed!r}"
         raise ScriptError(msg)
     pace = Pace(every or 0.0, ttft, jitter, seed)
     return Script(numbered(check(parts, pace)), pace.every, pace.ttft, pace.jitter, pace.seed)
@@ -240,10 +250,19 @@ def check(parts: Sequence[object], pace: Pace) -> list[Part]:
         elif isinstance(part, Part):
             checked.append(part)
         else:
-            msg = f"script: {part!r} is neither a string nor a part such as tool_call(…)"
+            msg = f"script: {part!r:.80} is neither a string nor a part such as tool_call(…){_hint_at(part)}"
             raise ScriptError(msg)
         ending = next((each for each in checked[-2:] if each.ends), None)
     return _without_idle_paces(checked, pace)
+
+
+def _hint_at(part: object) -> str:
+    """What to write instead of what is no part, where that can be guessed."""
+    if isinstance(part, list | tuple):
+        return ". Give them one by one: script(*parts)"
+    if callable(part):
+        return f". It is to be called: {getattr(part, '__name__', 'it')}(…)"
+    return ""
 
 
 def _without_idle_paces(parts: Sequence[Part], pace: Pace) -> list[Part]:

@@ -13,6 +13,8 @@ from pytest_streamrt.wording import counted
 
 __all__ = ["cut_text"]
 
+__tracebackhide__ = True  # what is raised here is about what was given, and is shown where that was
+
 _WORD: Final = re.compile(r"\s*\S+|\s+\Z")  # as models write them: with the white space before the word
 
 
@@ -24,7 +26,11 @@ def cut_text(text: str, tokens: int | Callable[[str], Iterable[str]] | None) -> 
     if tokens is None:
         return _WORD.findall(text)
     if callable(tokens):
-        pieces = [piece for piece in tokens(text) if piece]
+        made = tokens(text)
+        pieces = [piece for piece in made if piece] if isinstance(made, Iterable) else [made]
+        if not all(isinstance(piece, str) for piece in pieces):
+            msg = f"from_text: {tokens!r} is to give the text in pieces, which are strings, and gave {made!r:.80}"
+            raise ScriptError(msg)
         if "".join(pieces) != text:
             msg = f"from_text: the pieces of {tokens!r} say {''.join(pieces)!r}, the text is {text!r}"
             raise ScriptError(msg)

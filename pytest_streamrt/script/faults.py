@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar, Final, Literal, get_args
 
 from pytest_streamrt.errors import ScriptError
+from pytest_streamrt.numbers import is_whole
 from pytest_streamrt.script.parts import Fault, where_of
 
 __all__ = [
@@ -24,6 +26,9 @@ __all__ = [
     "truncate",
 ]
 
+__tracebackhide__ = True  # what is raised here is about what was given, and is shown where that was
+
+_HEADER: Final = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 MAKERS: Final = ("corrupt", "duplicate", "http", "misbehave", "truncate")
 """The functions that make faults, by name: attributes of `script`, as those of `parts` are."""
 
@@ -136,13 +141,27 @@ def http(
         gzip: whether the body is packed, each chunk so that it can be read as it comes.
 
     Raises:
-        ScriptError: that is no status.
+        ScriptError: that is no status, or nothing that can be sent.
     """
-    if not isinstance(status, int) or not 200 <= status <= 599:
+    if not is_whole(status, 200, 599):
         msg = f"http: {status!r} is no status of an answer: that is a number from 200 to 599"
         raise ScriptError(msg)
-    given = tuple((name.lower(), value) for name, value in (headers or {}).items())
+    given = _headers({} if headers is None else headers)
+    if not isinstance(body, bytes | str | None):
+        msg = f"http: the body is bytes or text, not {body!r}"
+        raise ScriptError(msg)
     return HttpPart(status, given, body.encode() if isinstance(body, str) else body, gzip)
+
+
+def _headers(headers: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    if not isinstance(headers, Mapping):
+        msg = f"http: the headers are a mapping, such as {{'content-type': 'text/html'}}, not {headers!r}"
+        raise ScriptError(msg)
+    for each in (*headers, *headers.values()):
+        if not isinstance(each, str) or not _HEADER.fullmatch(each):
+            msg = f"http: {each!r} cannot stand in a header, which is text of one line, in Latin-1"
+            raise ScriptError(msg)
+    return tuple((name.lower(), value) for name, value in headers.items())
 
 
 def misbehave(law: Law) -> Misbehave:

@@ -64,6 +64,8 @@ __all__ = [
     "usage",
 ]
 
+__tracebackhide__ = True  # what is raised here is about what was given, and is shown where that was
+
 MAKERS: Final = (
     "choice",
     "citation",
@@ -96,6 +98,10 @@ def reasoning(
     Raises:
         ScriptError: a piece is no text or empty, or there are pieces of what is redacted.
     """
+    for name, value in (("signature", signature), ("redacted", redacted)):
+        if not isinstance(value, str | None):
+            msg = f"reasoning: {name} is a string, not {value!r}"
+            raise ScriptError(msg)
     if redacted is None:
         return ReasoningPart(_pieces("reasoning", pieces), summary, signature)
     if pieces or summary or signature is not None or not redacted:
@@ -130,8 +136,14 @@ def tool_call(
     if not isinstance(name, str) or not name:
         msg = f"tool_call: a tool's name is a string, not {name!r}"
         raise ScriptError(msg)
+    if id is not None and (not isinstance(id, str) or not id):
+        msg = f"tool_call({name!r}): its id is a string, not {id!r}"
+        raise ScriptError(msg)
     if isinstance(arguments, str):
         text = arguments
+    elif not isinstance(arguments, Mapping):
+        msg = f"tool_call({name!r}): the arguments are a mapping, such as {{'city': 'Paris'}}, or JSON text, not {arguments!r}"
+        raise ScriptError(msg)
     else:
         try:
             text = json.dumps(dict(arguments), separators=(",", ":"), ensure_ascii=False, allow_nan=False)
@@ -140,6 +152,9 @@ def tool_call(
             raise ScriptError(msg) from None
     if pieces is None:
         return ToolCallPart((text,), name, id)
+    if isinstance(pieces, str) or not isinstance(pieces, Sequence) or not all(isinstance(each, str) for each in pieces):
+        msg = f"tool_call({name!r}): the pieces are a list of strings, not {pieces!r}"
+        raise ScriptError(msg)
     if not pieces:
         msg = f"tool_call({name!r}): no pieces are no tool call; leave pieces= out for one delta"
         raise ScriptError(msg)
@@ -151,9 +166,8 @@ def tool_call(
 
 def usage(input_tokens: int, output_tokens: int) -> UsagePart:
     """The provider reports the tokens used, in its own count."""
-    if min(input_tokens, output_tokens) < 0:
-        msg = f"usage: nobody uses fewer tokens than none: {input_tokens}, {output_tokens}"
-        raise ScriptError(msg)
+    for name, tokens in (("input_tokens", input_tokens), ("output_tokens", output_tokens)):
+        require_whole(f"usage: {name}", tokens, 0, (ScriptError, ScriptError))
     return UsagePart(input_tokens, output_tokens)
 
 
@@ -287,7 +301,10 @@ def error(
     if isinstance(status_or_code, str) and status_or_code.isdecimal():
         msg = f"error({status_or_code!r}) is a code of the provider's in mid-stream; an HTTP status is a number: error({status_or_code})"
         raise ScriptError(msg)
-    if not is_whole(status_or_code, 400, 599) and not isinstance(status_or_code, str):
+    if not isinstance(message, str):
+        msg = f"error: the message is a string, not {message!r}"
+        raise ScriptError(msg)
+    if not is_whole(status_or_code, 400, 599) and (not isinstance(status_or_code, str) or not status_or_code):
         msg = f"error({status_or_code!r}): an HTTP status that is an error is a whole number from 400 to 599, such as 429 or 503"
         raise ScriptError(msg)
     if retry_after is not None:

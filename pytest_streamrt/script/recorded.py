@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from pytest_streamrt.errors import ScriptError
+from pytest_streamrt.events.given import given
 from pytest_streamrt.events.items import Reasoning
 from pytest_streamrt.events.types import (
     Citation,
@@ -44,6 +45,8 @@ from pytest_streamrt.script.kinds import (
 
 __all__ = ["script_of"]
 
+__tracebackhide__ = True  # what is raised here is about what was given, and is shown where that was
+
 # What a provider says of an answer that is complete, or that calls tools: what each says by itself.
 _AS_EVER = frozenset({"STOP", "completed", "end_turn", "stop", "tool_calls", "tool_use"})
 _TOO_LONG = frozenset({"MAX_TOKENS", "length", "max_output_tokens", "max_tokens"})
@@ -53,10 +56,7 @@ def script_of(events: Iterable[Event], *, timed: bool) -> Script:
     """The script of one inference. See `script.from_events`."""
     __tracebackhide__ = True
     recorder = _Recorder(timed=timed)
-    for event in events:
-        if not isinstance(event, Event):
-            msg = f"from_events: these are events, as decode(data, dialect) or transcript.of(source) gives them, and {event!r:.80} is none"
-            raise ScriptError(msg)
+    for event in given("from_events", events, ScriptError):
         recorder.add(event)
     if not recorder.heard:
         msg = "from_events: no answer is in these events; give those of one inference, as decode(data, dialect) or transcript.of(source) does"

@@ -29,6 +29,7 @@ from pytest_streamrt.transcript.speech import Speech
 from pytest_streamrt.transcript.stories import nanoseconds
 from pytest_streamrt.transcript.times import Times, When, duration
 from pytest_streamrt.transcript.values import ANY, agrees, agrees_as_json, asked, name_of, show_value
+from pytest_streamrt.wording import did_you_mean
 
 __all__ = ["Expectation"]
 
@@ -211,13 +212,21 @@ class Expectation(Speech):
         """Pass over everything up to, not including, the first event of that type, or of which that is true."""
         __tracebackhide__ = True
         self._goes_on("skip_until")
+        if not isinstance(event, str) and not callable(event):
+            self._refuse(
+                TypeError(
+                    f"skip_until(): it takes the type of an event, such as 'text.delta', or a predicate, not {event!r}"
+                )
+            )
         if isinstance(event, str):
             found = next((i for i, each in self._ahead() if each.event.type == event), None)
         else:
             found = next((i for i, each in self._ahead() if self._asked(event, each.event)), None)
         if found is None:
             what = event if isinstance(event, str) else name_of(event)
-            self._fail(f"{what} at some time", "nothing of the kind up to the end")
+            kinds = {each.event.type for each in self._told}
+            hint = did_you_mean(event, kinds) if isinstance(event, str) and event not in kinds else ""
+            self._fail(f"{what} at some time", f"nothing of the kind up to the end.{hint}".removesuffix("."))
         self._begun, self._fresh = True, False
         self._at = found
         self._hand = self._told[found].at_hand

@@ -243,6 +243,10 @@ def no_such_step(name: str, chain: type) -> str:
 
 def no_such_source(source: str, sources: Sequence[str]) -> str:
     """That nothing came from it; who there is, and who may have been meant."""
+    if not isinstance(source, str):
+        name = getattr(source, "name", None)
+        hint = f" Write {name!r}." if isinstance(name, str) else ""
+        return f"a source is called by its name, such as 'agent', not by {source!r}.{hint} Sources in this transcript: {', '.join(sources) or 'none'}"
     if not sources:
         return (
             f"nothing came from {source!r}: nothing was logged at all. Likely: what should write here has no transcript. "

@@ -82,8 +82,8 @@ _LOOK_AT: Final[Mapping[int, str]] = {
 def check_laws(logged: Sequence[Logged], skip: Collection[int]) -> LawReport:
     """Check every law there is evidence for, but those to be skipped."""
     __tracebackhide__ = True
-    if isinstance(skip, int):
-        msg = f"assert_lawful(skip=…): it is a list of laws, such as skip=[{skip}]"
+    if not isinstance(skip, Collection):
+        msg = f"assert_lawful(skip=…): it is a list of laws, such as skip=[8], not {skip!r}"
         raise TypeError(msg)
     unknown = set(skip) - set(LAWS)
     if unknown:

@@ -198,6 +198,9 @@ def _visible(
         if visible not in sources and (any(map(str.isspace, visible)) or not sources):
             return [Shown(None, "text", visible)]
         visible = [visible]
+    if not isinstance(visible, Iterable):
+        msg = f"visible is the name of a source, or several, or a text, not {visible!r}"
+        raise TypeError(msg)
     names = list(visible)
     for name in names:
         if name not in sources:
@@ -219,6 +222,9 @@ def _wanted(
     __tracebackhide__ = True
     if isinstance(hidden, str | Selection):
         msg = f"hidden is a list of secrets and selections, such as [{hidden!s}], not one alone"
+        raise TypeError(msg)
+    if not isinstance(hidden, Iterable):
+        msg = f"hidden is a list of secrets and selections, such as [hidden.reasoning()], not {hidden!r}"
         raise TypeError(msg)
     wanted = _Wanted()
     for each in hidden:

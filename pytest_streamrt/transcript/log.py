@@ -136,7 +136,14 @@ class Transcript(Questions):
         return exchange
 
     def mark(self, name: str) -> Mark:
-        """Name this point in time, for ``expect(…, since=mark)``."""
+        """Name this point in time, for ``expect(…, since=mark)``.
+
+        Raises:
+            TranscriptError: that is no name.
+        """
+        __tracebackhide__ = True
+        if not isinstance(name, str) or not name:
+            raise TranscriptError(f"mark(name): a mark has a name, such as 'half-time', and not {name!r}")
         mark = Mark(name, time=self.elapsed(), source="test")
         self.log(mark, _TEST)
         return mark

@@ -44,6 +44,7 @@ class Questions(Readable):
 
     def text(self, source: str) -> str:
         """All the text that a source said. For its reasoning, tool calls and usage: ``fold(transcript.of(source))``."""
+        __tracebackhide__ = True
         self.of(source)  # complains where there is no such source
         said: dict[object, Fold] = {}  # several inferences at once want a fold each
         for each in told(self.logged, source):
@@ -117,7 +118,7 @@ class Questions(Readable):
                 Or the check could not fail.
         """
         __tracebackhide__ = True
-        if not isinstance(hidden, str | Selection):  # else it is refused below
+        if isinstance(hidden, Iterable) and not isinstance(hidden, str):  # else it is refused below
             hidden = list(hidden)
             for secret in hidden:
                 if isinstance(secret, str):
@@ -202,6 +203,7 @@ class Questions(Readable):
         Raises:
             TranscriptError: no inference of that source was aborted.
         """
+        __tracebackhide__ = True
         aborts = [event for event in self.of(source) if isinstance(event, InferenceAborted)]
         if not aborts:
             last = self.of(source)[-1]

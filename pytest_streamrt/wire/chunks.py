@@ -29,12 +29,17 @@ def rechunk(data: bytes | Iterable[bytes], how: Cut) -> list[bytes]:
             CR and LF. The same seed cuts the same bytes alike.
 
     Raises:
+        TypeError: these are no bytes.
         ValueError: `how` is none of these.
     """
+    __tracebackhide__ = True
     if not is_whole(how) and how not in get_args(CutName):
         msg = f'rechunk: cut "recorded", "whole", "event", "byte" or by an integer seed, not {how!r}'
         raise ValueError(msg)
-    chunks = [data] if isinstance(data, bytes) else list(data)
+    chunks = [bytes(data)] if isinstance(data, bytes | bytearray | memoryview) else list(data)
+    if not all(isinstance(chunk, bytes) for chunk in chunks):
+        msg = f"rechunk: a stream is bytes, or chunks of bytes, not {data!r:.80}"
+        raise TypeError(msg)
     if how == "recorded":
         return [chunk for chunk in chunks if chunk]
     whole = b"".join(chunks)

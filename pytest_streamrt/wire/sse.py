@@ -97,14 +97,20 @@ class SSEDecoder:
         Raises:
             StreamError: invalid UTF-8 under the rules "sdk"; it names the byte's offset. Frames before the fault are
                 returned first, so where they came in one chunk with it, the next call raises.
+            TypeError: these are no bytes.
             ValueError: the decoder is closed.
         """
+        __tracebackhide__ = True
         if self._closed:
             msg = "SSEDecoder: feed() after close(); a new stream needs a new decoder"
             raise ValueError(msg)
         if self._error is not None:
             raise self._error
-        self._buffer += data
+        try:
+            self._buffer += data
+        except TypeError:
+            msg = f"SSEDecoder.feed: a stream is bytes, not {data!r:.80}"
+            raise TypeError(msg) from None
         if not self._saw_cr and b"\r" in data:
             self._saw_cr = True
             self._scanned = self._line_start = 0

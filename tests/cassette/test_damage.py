@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 
 import httpx2
 import pytest
@@ -222,3 +223,10 @@ def test_a_body_that_is_almost_json_is_kept_as_it_is(body, tmp_path):
 
     (recorded,) = load_cassette(path)
     assert recorded.body == body
+
+
+def test_what_is_no_file_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe.jsonl")
+
+    with pytest.raises(CassetteError, match=r"pipe\.jsonl cannot be read: it is no file"):
+        load_cassette(tmp_path / "pipe.jsonl")

@@ -10,6 +10,7 @@ import pytest
 from pytest_streamrt import CassetteError, CassetteMiss, use_cassette
 from pytest_streamrt.cassette import load_cassette
 from pytest_streamrt.cassette.seam import intercept
+from pytest_streamrt.errors import Unanswered
 from tests.cassette.recordings import ASK, URL, Network, answer, ask, record
 
 
@@ -236,7 +237,6 @@ def test_what_makes_no_sense_is_refused(options, what, path):
 @pytest.mark.parametrize(
     ("functions", "what"),
     [
-        ({"before_record_request": lambda _: 1}, "before_record_request returns the request, or None"),
         ({"before_record_response": lambda _: 1}, "before_record_response returns the response, or None"),
         ({"before_record_response": lambda r: (r.chunks.pop(), r)[1]}, "has made 3 chunks of 4"),
     ],
@@ -244,6 +244,21 @@ def test_what_makes_no_sense_is_refused(options, what, path):
 def test_functions_that_give_something_else(functions, what, path):
     with pytest.raises(CassetteError, match=what):
         recorded(path, **functions)
+
+
+@pytest.mark.parametrize(
+    ("function", "what"),
+    [
+        (lambda _: 1, "before_record_request returns the request, or None to leave it alone, not 1"),
+        (lambda request: request.uri, "before_record_request raised AttributeError: .* 'uri', at test_options.py:"),
+    ],
+)
+def test_what_is_wrong_with_a_function_of_the_request_no_client_takes_for_a_broken_connection(function, what, path):
+    with pytest.raises(CassetteMiss, match=what), use_cassette(path, record="once", before_record_request=function):
+        with pytest.raises(Unanswered, match=what):  # not an Exception, which SDKs try again
+            ask()
+
+    assert not path.exists()
 
 
 def test_what_an_sdk_reports_about_itself_goes_nowhere(path):

@@ -42,9 +42,11 @@ MISTAKES = [
     pytest.param(lambda: script("a").prefix("1"), r"prefix\('1'\): this script has 1 delta", id="a prefix in quotes"),
     pytest.param(lambda: script("a").prefix(2), r"prefix\(2\): this script has 1 delta", id="a prefix beyond it"),
     pytest.param(
-        lambda: script.from_events("a"), "from_events: these are events, .* 'a' is none", id="a text for events"
+        lambda: script.from_events("a"), "from_events: it takes events, as .* not .a.", id="a text for events"
     ),
-    pytest.param(lambda: script.from_events([{"type": "text.delta"}]), "'text.delta'} is none", id="JSON for events"),
+    pytest.param(
+        lambda: script.from_events([{"type": "text.delta"}]), "not {'type': 'text.delta'}", id="JSON for events"
+    ),
     pytest.param(lambda: script("a", every=1, tps=1), "every=1 and tps=1 both say how fast", id="every and tps"),
     pytest.param(lambda: script("a", every=0, tps=1), "every=0 and tps=1 both say how fast", id="every=0 and tps"),
     pytest.param(lambda: script("a", tps=0), "tps=0 deltas a second is no speed", id="tps=0"),
@@ -78,8 +80,10 @@ MISTAKES = [
         r"tool_call\('f'\): these arguments cannot be JSON: .*not JSON serializable",
         id="arguments that are no JSON",
     ),
-    pytest.param(lambda: script.tool_call("f", 7), r"tool_call\('f'\): these arguments cannot be JSON: 7", id="a 7"),
-    pytest.param(lambda: script.tool_call("f", None), "these arguments cannot be JSON: None", id="arguments None"),
+    pytest.param(
+        lambda: script.tool_call("f", 7), r"tool_call\('f'\): the arguments are a mapping, .* not 7", id="a 7"
+    ),
+    pytest.param(lambda: script.tool_call("f", None), "the arguments are a mapping, .* not None", id="arguments None"),
     pytest.param(
         lambda: script.tool_call("f", {"x": 1}, pieces=['{"x"']),
         r"""tool_call\('f'\): the pieces say '{"x"', the arguments '{"x":1}'""",

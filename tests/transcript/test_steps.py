@@ -294,7 +294,7 @@ async def test_arguments_as_they_are_sent_are_told_what_to_write():
             TypeError,
             "'status' is no predicate: that is a function, such as lambda",
         ),
-        (lambda chain: chain.skip_until(5), TypeError, "5 is no predicate"),
+        (lambda chain: chain.skip_until(5), TypeError, "it takes the type of an event, such as 'text.delta', or a"),
         (
             lambda chain: chain.failed(kind="network"),
             TranscriptError,

@@ -42,6 +42,14 @@ def adapter_for(decode: Decode | None, stream: Any) -> Adapter:
     if not callable(decode):
         msg = f"record(decode=…): give the name of a dialect or a function from a piece to events, not {decode!r}"
         raise TypeError(msg)
+    try:
+        inspect.signature(decode).bind(None)
+    except TypeError:
+        name = getattr(decode, "__name__", "it")
+        msg = f"record(decode=…): decode is given each piece, and {name} takes no such argument. If it gives a decoder, call it: decode={name}()"
+        raise TypeError(msg) from None
+    except ValueError:  # of a builtin nobody knows what it takes
+        pass
     return _ByFunction(decode)
 
 
