@@ -12,6 +12,7 @@ import anyio
 from pytest_streamrt.clock import active_clock, turn
 from pytest_streamrt.clock.current import calls_from_threads
 from pytest_streamrt.numbers import require_whole
+from pytest_streamrt.runtime.waking import Bell
 from pytest_streamrt.wording import counted
 
 __all__ = ["Emissions"]
@@ -30,6 +31,7 @@ class _Waiter:
         reached: so many are out.
         asked: a source wants to go on, so its client has dealt with what it was given.
         has_run: the waiter has gone on.
+        gone_on: rings then, for the sources that hold.
     """
 
     n: int
@@ -37,7 +39,8 @@ class _Waiter:
     thread: int = field(default_factory=threading.get_ident)
     reached: anyio.Event = field(default_factory=anyio.Event)
     asked: anyio.Event = field(default_factory=anyio.Event)
-    has_run: anyio.Event = field(default_factory=anyio.Event)
+    has_run: bool = False
+    gone_on: Bell = field(default_factory=Bell)
 
     def tell(self, event: anyio.Event) -> None:
         """Set that event, from whichever thread this is."""
@@ -98,7 +101,8 @@ class Emissions:
                 for queue in (self._waiting, self._resuming):
                     if waiter in queue:
                         queue.remove(waiter)
-            waiter.has_run.set()
+            waiter.has_run = True
+            waiter.gone_on.ring()
 
     async def hold(self) -> None:
         """For a source: before it goes on, everybody runs who has waited for what it let out last."""
@@ -106,4 +110,5 @@ class Emissions:
         for each in list(self._resuming):
             if each.thread == here:
                 each.asked.set()
-                await each.has_run.wait()
+                if not each.has_run:
+                    await each.gone_on.wait()

@@ -199,3 +199,15 @@ def test_an_unknown_argument_is_refused_by_the_name_that_the_user_wrote():
 async def test_deltas_are_waited_for_in_whole_numbers(n):
     with pytest.raises(TypeError, match="how many deltas is a whole number from 0 on"):
         await FakeModel(script("a")).emitted(n)
+
+
+async def test_answers_that_wait_for_who_waited_go_on_in_their_order(environment, transcript):
+    """On trio, in any: an event of its own wakes those who wait for it in the order of a set."""
+    model = FakeModel(*(script(str(n)) for n in range(6)))
+    agent = Agent("agent", model)
+    async with environment(agent):
+        for _ in range(6):
+            agent.infer()
+        await model.emitted(0)
+
+    assert "".join(event.text for event in transcript.events if event.type == "text.delta") == "012345"

@@ -119,6 +119,18 @@ class Deeds:
         if inference is not None:
             await inference.outcome()
 
+    async def _insist(self, step, scene):
+        inference = self.inference(step.whom)
+        if inference is not None:
+            await inference
+
+    async def _emitted(self, step, scene):
+        agent = self.member(step.whom)
+        if isinstance(agent, Agent):
+            with anyio.move_on_after(step.amount + 0.5) as scope:
+                await agent.model.fake.emitted(step.whom)
+            await self._out_of(scope, scene)
+
     async def _wait_shortly(self, step, scene):
         inference = self.inference(step.whom)
         with anyio.move_on_after(step.amount):

@@ -80,3 +80,11 @@ BETWEEN_NANOSECONDS = Scenario(
     ending=("settle", 0.0),
 )
 """A timeout ends a little after a nanosecond, and on trio raised nothing then."""
+
+HELD_TOGETHER = Scenario(
+    members=(Member(None, 0.0, (), (script("b", "b"),)),),
+    gates=(),
+    steps=(INFER, INFER, Step("emitted")),
+    ending=("settle", 0.0),
+)
+"""Two answers of one fake wait until a test that waited for its deltas has run: which went on first hung on memory addresses, on trio."""

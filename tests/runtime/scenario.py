@@ -89,7 +89,7 @@ GATES = ("stop", "stop item", "stop reasoning", "hold", "hold all", "double", "s
 MANNERS = ("raises", "waits", "times out", "works in a group", "goes on after its end", "slow to close",
            "refuses to close", "breaks when closed", "cannot be closed")  # fmt: skip
 
-TOOLS = ("nap", "breaks", "stubborn", "stop", "ask", "ask_in_time", "start", "tell", "team", "unknown")
+TOOLS = ("nap", "breaks", "stubborn", "stop", "ask", "ask_in_time", "start", "tell", "report", "team", "unknown")
 
 HANDLERS = ("on_joined", "on_left", "on_participant_joined", "on_participant_left", "on_participant_error",
             "on_message", "on_model_message", "on_external_model_message", "on_external_function_call_output")  # fmt: skip
@@ -104,11 +104,12 @@ numbers = st.integers(0, 5)
 HEARD = (
     "abort", "abort", "infer", "short", "ask", "wait", "wait_shortly", "settled", "sleep", "sleep", "signal", "handoff",
     "join", "leave", "go", "fail", "abort_twice", "abort_cancelled", "revoke", "await_word", "give_word",
+    "insist", "emitted",
 )  # fmt: skip
 DONE = (
     "infer", "infer", "infer", "infer", "sleep", "sleep", "sleep", "short", "ask", "abort", "abort_twice",
     "abort_cancelled", "wait", "wait_shortly", "settled", "signal", "handoff", "join", "leave", "revoke", "await_word",
-    "give_word",
+    "give_word", "emitted",
 )  # fmt: skip
 
 
@@ -126,7 +127,7 @@ def steps(verbs, *rare):
 
 
 heard = steps(HEARD, "cancel_room")
-done = steps(DONE, "fail")
+done = steps(DONE, "fail", "insist")
 
 TYPES = (
     "text.delta", "text.delta", "text.delta", "reasoning.delta", "inference.started", "inference.completed",

@@ -10,6 +10,7 @@ import anyio
 from pytest_streamrt import (
     Agent,
     Environment,
+    InferenceFailed,
     Observer,
     Signal,
     Transcript,
@@ -17,6 +18,7 @@ from pytest_streamrt import (
     no_task_leaks,
     virtual_time,
 )
+from pytest_streamrt.runtime import report_progress
 from tests.runtime.deeds import Deeds, Scene
 from tests.runtime.scenario import HANDLERS, PATIENCE
 from tests.runtime.talkers import Boom, Talker, gate
@@ -134,6 +136,11 @@ class Story(Deeds):
             await anyio.sleep(seconds)
             self.room.emit(Signal("told", i))
 
+        async def report(seconds: float) -> None:
+            report_progress(0)
+            await anyio.sleep(seconds)
+            report_progress(1)
+
         async def team(seconds: float) -> None:
             scene = Scene(lane=next(self._lanes))
             try:
@@ -145,7 +152,7 @@ class Story(Deeds):
             finally:
                 await self.step_aside(scene)
 
-        return nap, breaks, stubborn, stop, ask, ask_in_time, start, tell, team
+        return nap, breaks, stubborn, stop, ask, ask_in_time, start, tell, report, team
 
     async def perform(self, scenario):
         """All of it."""
@@ -163,7 +170,7 @@ class Story(Deeds):
 def _leaves(failure):
     if isinstance(failure, BaseExceptionGroup):
         return [leaf for inner in failure.exceptions for leaf in _leaves(inner)]
-    if not isinstance(failure, Boom | WouldDeadlock | TimeoutError):
+    if not isinstance(failure, Boom | InferenceFailed | WouldDeadlock | TimeoutError):
         raise failure
     return [f"{type(failure).__name__}: {failure}"]
 

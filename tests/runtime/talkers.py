@@ -60,19 +60,20 @@ class Talker:
     """A model that plays scripts, and always has one more; with bad manners, if it has them."""
 
     def __init__(self, answers, manners):
-        self._answers = deque(answers)
+        self.fake = FakeModel(*answers)
+        self.fake.respond(lambda _call: script("end"))
+        self._texts = deque(answer.text for answer in answers)
         self._manners = manners
 
     def stream(self, context, tools):
-        answer = self._answers.popleft() if self._answers else script("end")
         if self._manners == "cannot be closed":
-            return Bare(answer.text)
-        return self._stream(answer, context, tools)
+            return Bare(self._texts.popleft() if self._texts else "end")
+        return self._stream(context, tools)
 
-    async def _stream(self, answer, context, tools):
+    async def _stream(self, context, tools):
         n = 0
         try:
-            async with aclosing(FakeModel(answer).stream(context, tools)) as events:
+            async with aclosing(self.fake.stream(context, tools)) as events:
                 async for event in events:
                     yield event
                     n += 1
