@@ -6,7 +6,7 @@ from typing import Final
 
 __all__ = ["Asked"]
 
-_PRUNE: Final = 1_000  # moments that are kept before those that have passed are swept out
+_PRUNE: Final = 1_000  # moments, at the least, that are kept before those that have passed are swept out
 
 
 class Asked(dict[int, float]):
@@ -16,9 +16,14 @@ class Asked(dict[int, float]):
     was asked for has come when it has.
     """
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._prune_at = _PRUNE
+
     def note(self, ns: int, when: float, now: int) -> None:
         """A timer was asked for at that moment, and will fall due in that nanosecond; it is now that one."""
         self[ns] = max(when, self.get(ns, when))
-        if len(self) > _PRUNE:
+        if len(self) > self._prune_at:
             for passed in [due for due in self if due < now]:
                 del self[passed]
+            self._prune_at = max(_PRUNE, 2 * len(self))  # else many that lie ahead would be gone through each time
