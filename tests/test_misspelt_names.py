@@ -9,7 +9,7 @@ from unittest.mock import create_autospec
 import pytest
 
 import pytest_streamrt
-from pytest_streamrt import FakeModel, FakeProvider, Transcript, VirtualClock, script
+from pytest_streamrt import FakeModel, FakeProvider, Transcript, script
 
 
 def metrics():
@@ -22,7 +22,6 @@ THINGS = {
     "FakeModel": lambda: FakeModel(script("a")),
     "FakeProvider": lambda: FakeProvider(script("a"), transcript=Transcript()),
     "Metrics": metrics,
-    "VirtualClock": VirtualClock,
 }
 
 
@@ -36,9 +35,6 @@ THINGS = {
         ("FakeProvider", "requests", "calls"),
         ("FakeProvider", "respnd", "respond"),
         ("Metrics", "tfft", "ttft"),
-        ("VirtualClock", "tick", "advance"),
-        ("VirtualClock", "time", "now"),
-        ("VirtualClock", "setle", "settle"),
     ],
 )
 def test_the_name_that_was_meant_is_told(thing, name, meant):
@@ -54,7 +50,7 @@ def test_so_it_is_of_the_package(name, meant):
 
 def test_what_is_like_nothing_is_not_guessed():
     with pytest.raises(AttributeError, match=r"has no attribute 'qqqq'\.$"):
-        VirtualClock().qqqq  # noqa: B018 - to ask for it is what is tested
+        FakeModel().qqqq  # noqa: B018 - to ask for it is what is tested
 
 
 @pytest.mark.parametrize("make", THINGS.values(), ids=THINGS)

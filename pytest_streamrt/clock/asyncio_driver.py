@@ -62,7 +62,7 @@ class _AsyncioDriver:
     # What the loop is given instead of its own methods.
 
     def time(self) -> float:
-        ns = self.now()
+        ns = self._clock.ns - self._began  # asked for twice in each round of the loop
         return self._asked.get(ns, ns / NS) if self._asked else ns / NS
 
     def now(self) -> int:
@@ -117,14 +117,14 @@ class _AsyncioDriver:
             return self._wait("a worker thread, or what holds the clock,")
         if self.threads.outside_at_work:
             return self._wait_for_outside()
-        if self._grant(self._turns) or self._grant(self._settlers):
+        if (self._turns and self._grant(self._turns)) or (self._settlers and self._grant(self._settlers)):
             return []
         next_ns = None if timeout is None else self._began + self._private.next_ns
         if clock.is_live:
             return self._flow(next_ns)
         if next_ns is None:
             return self._wait_for_sockets()
-        events = self._before_jump()
+        events = self._before_jump() if self.sockets.open else []
         if not events and (clock.failure is None or next_ns > clock.ns):
             clock.jump(next_ns)
         return events
@@ -256,7 +256,7 @@ class _AsyncioDriver:
     def _before_jump(self) -> list[Any]:
         """Where sockets are open that are not ours, do what the policy says."""
         clock = self._clock
-        unquiet = self.sockets.unquiet() if self.sockets.open else []
+        unquiet = self.sockets.unquiet()
         if not unquiet:
             return []
         if clock.options.real_io == "error":

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Coroutine, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Literal, NoReturn, Protocol, get_args
+from typing import Any, Final, Literal, Protocol, get_args
 
 from pytest_streamrt.clock.threads import Threads, current_work, is_blocked
 from pytest_streamrt.errors import ClockError, VirtualTimeStuck
 from pytest_streamrt.numbers import is_number, require_seconds
-from pytest_streamrt.wording import counted, no_attribute
+from pytest_streamrt.wording import counted
 
 __all__ = ["ClockOptions", "Driver", "LeakPolicy", "RealIO", "VirtualClock"]
 
@@ -24,12 +24,6 @@ _real_ns: Final = time.monotonic_ns
 _real_sleep: Final = time.sleep
 NS: Final = 1_000_000_000
 _READS_A_SPIN: Final = 5  # reading the time costs about a fifth of an iteration of a loop
-_GUESSES: Final[Mapping[str, str]] = {
-    "time": "now",
-    "tick": "advance",
-    "forward": "advance",
-    "move": "advance",
-}  # of others
 
 RealIO = Literal["settle", "hold", "error"]
 """What to do before a jump while a socket is open that is not ours."""
@@ -156,12 +150,6 @@ class VirtualClock:
     def now(self) -> float:
         """Virtual seconds since it was switched on."""
         return self.ns / NS
-
-    if not TYPE_CHECKING:  # type checkers are to see a wrong name, and know nothing of this
-
-        def __getattr__(self, name: str) -> NoReturn:
-            __tracebackhide__ = True
-            raise AttributeError(no_attribute(self, name, _GUESSES))
 
     def __repr__(self) -> str:
         return f"<VirtualClock at {self.now:.9g} s>"
