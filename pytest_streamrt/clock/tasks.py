@@ -6,10 +6,10 @@ import sys
 import sysconfig
 import traceback
 from pathlib import PurePath
-from types import FrameType
+from types import FrameType, TracebackType
 from typing import Any, Final
 
-__all__ = ["describe", "in_finaliser", "where_called", "where_raised"]
+__all__ = ["cut_to_own_line", "describe", "in_finaliser", "where_called", "where_raised"]
 
 # Where these wait says nothing: the reader wants the line of their own code that called them.
 _LIBRARIES: Final = ("asyncio", "anyio", "trio", "pytest_streamrt", "outcome", "contextlib", "functools")
@@ -50,9 +50,23 @@ def where_called() -> str:
 
 def where_raised(error: BaseException) -> str:
     """The innermost line of the user's own code that an error came through; else "an unknown place"."""
-    walked = traceback.walk_tb(error.__traceback__)
-    own = [(f, line) for f, line in walked if not _is_library(f) and not f.f_code.co_filename.startswith(_INSTALLED)]
+    own = [(frame, line) for frame, line in traceback.walk_tb(error.__traceback__) if _is_own(frame)]
     return _place(*own[-1]) if own else "an unknown place"
+
+
+def cut_to_own_line(error: BaseException) -> TracebackType | None:
+    """Cut the traceback of an error behind the innermost line of the user's own code; of a group, that of its first error."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    last, each = None, error.__traceback__
+    while each is not None:
+        if _is_own(each.tb_frame):
+            last = each
+        each = each.tb_next
+    if last is None:
+        return None
+    last.tb_next = None
+    return error.__traceback__
 
 
 def in_finaliser() -> bool:
@@ -86,6 +100,10 @@ def _frames(awaitable: Any) -> list[FrameType]:
 def _place(frame: FrameType, line: int | None = None) -> str:
     path = PurePath(frame.f_code.co_filename)
     return f"{path.name}:{line or frame.f_lineno} in {frame.f_code.co_qualname}"
+
+
+def _is_own(frame: FrameType) -> bool:
+    return not _is_library(frame) and not frame.f_code.co_filename.startswith(_INSTALLED)
 
 
 def _is_library(frame: FrameType) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable
+from types import TracebackType
 from typing import Any, NamedTuple, TypeVar
 
 import pytest
@@ -62,7 +63,8 @@ def failing_plainly(function: Callable[..., Any], message_of: Callable[[BaseExce
             message = message_of(error)
             if message is None:
                 raise
-        pytest.fail(message, pytrace=False)
+            place = _place_of(error)
+        raise pytest.fail.Exception(message, pytrace=False).with_traceback(place)
 
     @functools.wraps(function)
     def sync_body(*args: Any, **kwargs: Any) -> Any:
@@ -73,6 +75,14 @@ def failing_plainly(function: Callable[..., Any], message_of: Callable[[BaseExce
             message = message_of(error)
             if message is None:
                 raise
-        pytest.fail(message, pytrace=False)
+            place = _place_of(error)
+        raise pytest.fail.Exception(message, pytrace=False).with_traceback(place)
 
     return async_body if inspect.iscoroutinefunction(function) else sync_body
+
+
+def _place_of(error: BaseException) -> TracebackType | None:
+    """Where to say that the test has failed, and where a debugger is to begin: at the test's own line."""
+    from pytest_streamrt.clock.tasks import cut_to_own_line
+
+    return cut_to_own_line(error)

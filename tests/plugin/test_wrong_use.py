@@ -111,3 +111,27 @@ def test_a_page_that_cannot_be_written_is_told_and_the_run_goes_on(project):
     result.assert_outcomes(passed=1)
     result.stdout.fnmatch_lines(["pages are missing, for they could not be written, the last *.html: File too large"])
     assert list((project.path / "streamrt-report").iterdir()) == []
+
+
+def test_a_debugger_begins_where_the_request_was_made(project):
+    project.write("""
+        import httpx2
+        import pytest
+
+        @pytest.mark.streamrt
+        def test_it():
+            answer = 42
+            httpx2.get("http://127.0.0.1:9")
+    """)
+    (project.path / "conftest.py").write_text(
+        "import pdb\n\n"
+        "class Debugger(pdb.Pdb):\n"
+        "    def interaction(self, frame, traceback_or_error):\n"
+        "        self.setup(frame, traceback_or_error)\n"
+        "        print('begins in', self.curframe.f_code.co_name, self.curframe.f_locals.get('answer'))\n"
+    )
+
+    result = project.run("--pdb", "--pdbcls=conftest:Debugger", "--tb=line")
+
+    result.stdout.fnmatch_lines(["begins in test_it 42"])
+    project.run("--tb=line").stdout.fnmatch_lines(["*test_mine.py:7: Failed: there is no recording for GET *"])

@@ -193,3 +193,23 @@ def test_without_syrupy_it_says_what_to_install(project):
 
     result.assert_outcomes(errors=2)
     assert "transcript_snapshot needs syrupy: pip install 'pytest-streamrt[syrupy]'" in result.stdout.str()
+
+
+def test_a_snapshot_that_is_no_text_is_told_and_updated(project):
+    project.write("""
+        def test_it(transcript, transcript_snapshot):
+            list(transcript.record(iter("ab"), source="agent"))
+            assert transcript == transcript_snapshot
+    """)
+    project.run("--snapshot-update").assert_outcomes(passed=1)
+    (kept,) = project.path.rglob("*.transcript")
+    kept.write_bytes(b"\xff\xfe")
+
+    result = project.run()
+
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(
+        ["*The snapshot is damaged: it is no text in UTF-8. Write it anew: pytest --snapshot-update"]
+    )
+    project.run("--snapshot-update").assert_outcomes(passed=1)
+    project.run().assert_outcomes(passed=1)
