@@ -20,6 +20,7 @@ from pytest_streamrt import (
     ClockError,
     Environment,
     FakeModel,
+    Inbox,
     LeakageGate,
     ModelContext,
     Observer,
@@ -78,6 +79,13 @@ async def app(scope, receive, send):
     pass
 
 
+async def in_a_room(do):
+    async with Environment() as room:
+        given = do(room)
+        if given is not None:
+            await given
+
+
 EVENTS = "it takes events, as decode(data, dialect), transcript.events or transcript.of(source) gives them, not"
 MISTAKES = [
     # Scripts
@@ -116,6 +124,8 @@ MISTAKES = [
     (lambda: transcript().of(5), TranscriptError, "a source is called by its name, such as 'agent', not by 5"),
     (lambda: transcript().metrics(Observer("bot")), TranscriptError, "Write 'bot'."),
     (lambda: transcript().metrics("agent").ttft, TranscriptError, "were not measured: the test ran on real time"),
+    (lambda: transcript().metrics("agent").stalls("x"), TypeError, "stalls(over=…): a time is a number of seconds"),
+    (lambda: transcript().expect("agent").text(matches=b"a"), TranscriptError, "this is no regular expression"),
     (lambda: transcript().mark(5), TranscriptError, "a mark has a name, such as 'half-time', and not 5"),
     (lambda: transcript().expect("agent").skip_until(None), TypeError, "the type of an event, such as 'text.delta'"),
     (lambda: transcript().expect("agent").skip_until("text.dlta"), AssertionError, "Did you mean 'text.delta'?"),
@@ -132,6 +142,7 @@ MISTAKES = [
     (lambda: rechunk("abc", "byte"), TypeError, "rechunk: a stream is bytes, or chunks of bytes, not 'abc'"),
     (lambda: SSEDecoder().feed("data: x"), TypeError, "SSEDecoder.feed: a stream is bytes, not 'data: x'"),
     (lambda: decode("data: x", "openai.chat"), TypeError, "decode: a stream is bytes, or chunks of bytes, not 'data: x'"),
+    (lambda: decode(["data: x"], "openai.chat"), TypeError, "SSEDecoder.feed: a stream is bytes, not 'data: x'"),
     (lambda: decode(b"", ["openai.chat"]), ValueError, "no dialect ['openai.chat']; there are: openai.responses"),
     (lambda: encode("a", "openai.chat"), ScriptError, "encode: it writes scripts, and 'a' is none. Write script('a')"),
     (lambda: encode_whole(None, "openai.chat"), ScriptError, "encode_whole: it writes scripts, and None is none"),
@@ -143,6 +154,10 @@ MISTAKES = [
     (lambda: ModelContext("Be brief."), TypeError, "items come in a list, such as [Message("),
     (lambda: ModelContext([{"role": "user"}]), TypeError, "{'role': 'user'} is no item. Items are Message, ModelMessage"),
     (lambda: Environment(gates=LeakageGate()), TypeError, "gates is a list of gates, such as [LeakageGate()]"),
+    (lambda: Inbox.block("x"), TypeError, "Inbox.block: the capacity is a whole number from 1 on, not 'x'"),
+    (lambda: Environment(transcript=5), TypeError, "Environment(transcript=…): it is a Transcript, not 5"),
+    (lambda: anyio.run(in_a_room, lambda room: room.emit("x")), TypeError, "what participants and tests emit are signals"),
+    (lambda: anyio.run(in_a_room, lambda room: room.join("x")), TypeError, "such as Agent or Observer; 'x' is none"),
     (lambda: LeakageGate(hide=5), TypeError, "it is a list of pairs, such as [('<think>', '</think>')]"),
     (lambda: LeakageGate(show_after=5), ValueError, "LeakageGate(show_after=5): it is a marker"),
     # Cassettes
@@ -159,6 +174,7 @@ MISTAKES = [
     (lambda: CassetteTransport("x", transport=5), TypeError, "the transport is one of httpx or httpx2, not 5"),
     # Endpoints
     (lambda: client_of("app:app"), TypeError, "'app:app' is no ASGI application, but a text. Import it"),
+    (lambda: httpx2.Client(transport=client_of(app)).get("http://t"), AttributeError, "It is for async clients"),
     (lambda: client_of(lambda: app), TypeError, "Of a function that makes one, give what it makes"),
     (lambda: client_of(app, shutdown_timeout=-1), ValueError, "shutdown_timeout is a number of seconds from 0 on, not -1"),
     (lambda: assert_streams(httpx2.Response(200), skip="end"), TypeError, "skip is a list of checks, such as"),

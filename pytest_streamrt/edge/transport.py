@@ -13,7 +13,7 @@ import sys
 from collections.abc import AsyncIterator
 from functools import cache
 from types import ModuleType
-from typing import Any, Final, Self, get_args
+from typing import TYPE_CHECKING, Any, Final, NoReturn, Self, get_args
 
 import anyio
 import anyio.lowlevel
@@ -98,6 +98,15 @@ class StreamingASGITransport:
         self.shutdown_timeout = shutdown_timeout
         self._lifespan = Lifespan(app, lifespan)
         self._cycles: list[Cycle] = []
+
+    if not TYPE_CHECKING:  # type checkers see that this is wrong by themselves
+
+        def __getattr__(self, name: str) -> NoReturn:
+            __tracebackhide__ = True
+            hint = ""
+            if name in ("handle_request", "__enter__"):
+                hint = ". It is for async clients: httpx2.AsyncClient(transport=…), and not httpx2.Client"
+            raise AttributeError(f"{type(self).__name__} has no attribute {name!r}{hint}")
 
     async def __aenter__(self) -> Self:
         await self._lifespan.start()

@@ -82,7 +82,8 @@ def _on_own_backend(item: pytest.Function, function: Callable[..., Any]) -> Any:
         if running != expected:
             msg = (
                 f"this test has anyio_backend={expected!r}, and it runs on {running}: pytest-asyncio's auto mode has taken "
-                'it over. Set asyncio_mode = "strict", or take the anyio marker off this test'
+                'it over. Take the anyio marker off this test; or set asyncio_mode = "strict"; or leave trio out, by a fixture '
+                'anyio_backend in conftest.py that returns "asyncio"'
             )
             pytest.fail(msg, pytrace=False)
         return await function(*args, **kwargs)

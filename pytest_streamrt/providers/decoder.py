@@ -78,6 +78,7 @@ class Decoder:
             self._arrays = False
             if data[:1] == b"[":
                 self._frames = JSONArrayDecoder()
+        __tracebackhide__ = True
         begin, self._fed = self._fed, self._fed + len(data)
         events: list[Event] = []
         try:
@@ -220,6 +221,7 @@ class Decoder:
 
 def decode_all(chunks: Iterable[bytes], decoder: Decoder) -> list[Event]:
     """Decode a whole stream. A fault's `events` are all that came before it."""
+    __tracebackhide__ = True
     events: list[Event] = []
     try:
         for chunk in chunks:

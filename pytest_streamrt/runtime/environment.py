@@ -61,6 +61,9 @@ class Environment:
         """Every inference there has been in the room, by its id."""
         self._founders = participants
         self._gates = check_gates(gates)
+        if transcript is not None and not hasattr(transcript, "log"):
+            msg = f"Environment(transcript=…): it is a Transcript, not {transcript!r:.80}"
+            raise TypeError(msg)
         self._isolate = failures == "isolate"
         self._present: dict[str, Participant] = {}
         self._attending: list[Mailbox] = []  # of those present, and those who left and have yet to hear the last of it
@@ -216,6 +219,7 @@ class Environment:
             ValueError: there is one of that name already, or it is in a room already.
             RuntimeError: the room has not been entered, or is closed.
         """
+        __tracebackhide__ = True
         check_admissible(participant, self._present)
         self._require_open(f"{participant.name} cannot join")
         self._admit(participant)
@@ -228,6 +232,7 @@ class Environment:
         Raises:
             TypeError: it is no participant, but a name, say.
         """
+        __tracebackhide__ = True
         if not isinstance(participant, Participant):
             msg = f"leave: it takes the participant itself, not {participant!r}"
             raise TypeError(msg)
@@ -247,6 +252,7 @@ class Environment:
             RuntimeError: this is not the thread of the room's event loop, which would not hear of it.
         """
         if not isinstance(signal, Signal) or get_ident() != self._thread:
+            __tracebackhide__ = True
             self._refuse(signal)
         self._emit(signal)
 
@@ -284,6 +290,7 @@ class Environment:
 
     def _refuse(self, signal: Signal) -> None:
         """Say what is wrong with it, if anything is."""
+        __tracebackhide__ = True
         check_signal(signal)
         if self._thread is not None and get_ident() != self._thread:
             msg = (

@@ -17,6 +17,7 @@ __all__ = ["hand_over"]
 
 async def hand_over(inference: Inference, to: Agent, reason: str) -> Inference:
     """Stop that inference, and have another agent go on. See `Inference.handoff`."""
+    __tracebackhide__ = True
     _check(inference, to)
     actor = acting.get().participant
     by = actor.name if actor is not None else "caller"
@@ -29,6 +30,7 @@ async def hand_over(inference: Inference, to: Agent, reason: str) -> Inference:
 
 
 def _check(inference: Inference, to: Agent) -> None:
+    __tracebackhide__ = True
     if not callable(getattr(to, "infer", None)):
         msg = f"{inference.id}.handoff: it takes the agent that goes on, not {to!r}"
         raise TypeError(msg)

@@ -9,6 +9,8 @@ from pytest_streamrt.numbers import require_whole
 
 __all__ = ["Inbox"]
 
+__tracebackhide__ = True  # what is raised here is about what was given, also in what makes a dataclass
+
 Policy = Literal["block", "drop_oldest", "coalesce", "unbounded"]
 
 
@@ -31,7 +33,6 @@ class Inbox:
     capacity: int | None = None
 
     def __post_init__(self) -> None:
-        __tracebackhide__ = True
         if self.policy not in get_args(Policy):
             makers = ", ".join(f"Inbox.{name}" for name in get_args(Policy))
             msg = f"there is no inbox {self.policy!r}; write one of {makers}"
@@ -49,7 +50,6 @@ class Inbox:
     @classmethod
     def block(cls, n: int) -> Inbox:
         """Lose nothing: streams wait while n events do. The one being handled counts until its handler has returned."""
-        __tracebackhide__ = True
         return cls("block", n)
 
     @classmethod
@@ -58,7 +58,6 @@ class Inbox:
 
         Each gap is in the transcript, as `deltas.dropped`.
         """
-        __tracebackhide__ = True
         return cls("drop_oldest", n)
 
     @classmethod
@@ -68,7 +67,6 @@ class Inbox:
         Where it does not (another inference, another kind, or an event between the two), streams wait. The one being
         handled does not count.
         """
-        __tracebackhide__ = True
         return cls("coalesce", n)
 
     @classmethod

@@ -158,6 +158,7 @@ class Inference:
             TypeError: `to` is no agent.
             ValueError: `to` is this inference's own agent, or in another room.
         """
+        __tracebackhide__ = True
         return await hand_over(self, to, reason)
 
     async def _result(self) -> Outcome:

@@ -128,6 +128,7 @@ class Metrics:
 
         The wait for the first event counts, and so does that for the end; of one that has not ended, the time until now.
         """
+        __tracebackhide__ = True
         limit = duration("stalls(over=…)", over)
         self._require_times()
         stalls = []

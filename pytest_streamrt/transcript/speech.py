@@ -130,7 +130,7 @@ class Speech(Chain):
             msg = f"{what}(): empty {what} says nothing. For any {what} at all write .{what}(); for none leave it out"
             self._refuse(TranscriptError(msg))
         try:
-            re.compile(matches or "")
+            re.search(matches or "", "")
         except (re.error, TypeError) as error:
             msg = f"{what}(matches={matches!r}): this is no regular expression: {error}. For a text as it stands: contains="
             self._refuse(TranscriptError(msg))

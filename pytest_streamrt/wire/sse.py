@@ -76,6 +76,7 @@ class SSEDecoder:
     """
 
     def __init__(self, rules: Rules = "whatwg") -> None:
+        __tracebackhide__ = True
         if rules not in ("whatwg", "sdk"):
             msg = f'SSEDecoder: rules must be "whatwg" or "sdk", not {rules!r}'
             raise ValueError(msg)
@@ -320,6 +321,7 @@ def encode_event(
 
 
 def _one_line(what: str, value: str) -> str:
+    __tracebackhide__ = True
     if "\n" in value or "\r" in value:
         msg = f"encode_event: the {what} holds a line break: {value!r}"
         raise ValueError(msg)
