@@ -15,7 +15,7 @@ IN_URL: Final = "redacted"
 """The placeholder for a query parameter: brackets have a meaning there."""
 
 _NUMBER: Final = re.compile(r"-?\d+(?:\.\d+)?")
-_AFTER: Final = re.compile(r"\s*[,}\]]")
+_AFTER: Final = re.compile(r"\s*(?:[,}\]]|\Z)")
 _INDENTED: Final = 100  # characters that may stand between it and what is before it
 _ESCAPED: Final = re.compile(r"\\.")
 _T = TypeVar("_T", str, bytes)

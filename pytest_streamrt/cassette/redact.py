@@ -296,7 +296,7 @@ class Redactor:
         for first, last in _windows(chunks):
             # As it was before any other was looked at: of a key that the end of one has cut, nobody would know the rest.
             before = whole[first:last]
-            after = self._clean_window(before)
+            after = self._clean_window(before, is_first=not first)
             if after is not before:
                 both = map(_overlaid, before, clean[first:last], after)
                 clean = [*clean[:first], *both, *clean[last:]]
@@ -310,10 +310,15 @@ class Redactor:
             clean[start:end] = json_mark(whole[start:end])
         return chunks if clean == whole else cut(bytes(clean), [len(chunk) for chunk in chunks])
 
-    def _clean_window(self, chunks: Sequence[bytes]) -> Sequence[bytes]:
+    def _clean_window(self, chunks: Sequence[bytes], *, is_first: bool) -> Sequence[bytes]:
         data = b"".join(chunks)
-        clean = self.filled(data, lambda text: [*self.search.hits(text, look=False), *self.search.hits_in_deltas(text)])
-        return chunks if clean is data else cut(clean, [len(chunk) for chunk in chunks])
+        # Of a line whose beginning is in the window before, all is: from its middle on, nobody could tell what in it is a string.
+        start = 0 if is_first else data.find(b"\n", 0, _OVERLAP // 2) + 1
+        lines = data[start:]
+        clean = self.filled(
+            lines, lambda text: [*self.search.hits(text, look=False), *self.search.hits_in_deltas(text)]
+        )
+        return chunks if clean is lines else cut(data[:start] + clean, [len(chunk) for chunk in chunks])
 
     def filled(self, data: bytes, search: Callable[[str], list[Hit]]) -> bytes:
         """The data with as many bytes in the place of each secret that the search finds; the very same where it finds none."""

@@ -171,3 +171,44 @@ def test_a_letter_in_each_long_event_of_a_long_stream(before):
 
     assert said.startswith(f"it is {'.' * before} ")
     assert_hidden(said.removeprefix(f"it is {'.' * before} ")[: len(secret)], secret)
+
+
+def token(piece):
+    """An event with a token and its bytes."""
+    content = [{"token": piece, "logprob": -0.1, "bytes": list(piece.encode()), "top_logprobs": []}]
+    return framed({"choices": [{"index": 0, "delta": {"content": piece}, "logprobs": {"content": content}}]})
+
+
+def assert_json(stream):
+    for line in stream.decode(errors="replace").split("\n\n")[:-1]:
+        json.loads(line.removeprefix("data: "))
+
+
+@pytest.mark.parametrize("secret", SECRETS)
+def test_the_bytes_of_tokens_in_a_stream_that_is_cut_off_anywhere(secret):
+    whole = "".join(map(token, cut_text(secret, [2]))).encode()
+    redactor = Redactor(environment={"A_TOKEN": secret})
+    last = whole.rindex(b"data: ", 0, -3)
+
+    for end in range(last, len(whole)):
+        (left,), _ = redactor.chunks([whole[:end]], whole=False)
+
+        assert len(left) == end
+        assert_json(left)
+
+
+@pytest.mark.parametrize("inside", [10, 40, 60, 70, 90])
+def test_the_bytes_of_tokens_in_a_long_stream_where_what_is_looked_at_begins(inside):
+    secret, begins = SECRETS[0], 1_048_576
+    other = framed({"text": "x" * 88}).encode()
+    before = other * ((begins - inside) // len(other) - 1)
+    before += framed({"text": "x" * (begins - inside - len(before) - len(framed({"text": ""})))}).encode()
+    whole = before + "".join(map(token, secret)).encode() + other * 4_000
+
+    left, _ = Redactor(environment={"A_TOKEN": secret}).chunks([whole[at : at + 16] for at in range(0, len(whole), 16)])
+
+    assert len(before) == begins - inside
+    after = b"".join(left)[len(before) :]
+    assert_json(after)
+    events = loaded(after.decode().split("\n\n")[: len(secret)])
+    assert_hidden("".join(event["choices"][0]["delta"]["content"] for event in events), secret)
