@@ -21,6 +21,7 @@ _SHORTEST_PLAIN: Final = 8  # characters that are left of a secret without its e
 _LONGEST_KEY: Final = 200  # characters
 _LONGEST_ESCAPE: Final = 12  # characters: \\\\\\\\u005c, say
 _ESCAPED: Final = frozenset("\"\\ +&<>'")  # what is written with escapes that every text has
+_ELLIPSIS: Final = re.compile("[\"']?…[\"']?")
 _IN_QUERY: Final = re.compile(rf"""(?:[?&#]|&amp;)(?:{NAMES_IN_URLS})=([^&#\s"'\\<>]{{12,}})""", re.IGNORECASE)
 _QUERY_HINT: Final = re.compile(
     r"(?:assertion|auth|code|jwt|key|passw|secret|sig|token|verifier|credential)\w{0,8}=", re.IGNORECASE
@@ -101,11 +102,18 @@ class Search:
 
     def hits_to_the_end(self, text: str) -> list[Hit]:
         """Every secret in a text that may end in the midst of one."""
-        return [*self.hits(text), *self._begun(text)]
+        return [*self.hits(text), *self._begun(text, len(text.rstrip("\n")))]
 
-    def _begun(self, text: str) -> list[Hit]:
-        """The beginning of a secret, of 12 characters or more, at the end of the text: the stream ended in the midst of it."""
-        end = len(text.rstrip("\n"))
+    def hits_at_ellipses(self, text: str) -> list[Hit]:
+        """What there is of a secret, from 12 characters on, where an ellipsis stands for the rest of it."""
+        hits: list[Hit] = []
+        for match in _ELLIPSIS.finditer(text):
+            hits += self._begun(text, match.start())
+            hits += self._ended(text, match.end())
+        return hits
+
+    def _begun(self, text: str, end: int) -> list[Hit]:
+        """The beginning of a secret that goes on to there, and beyond."""
         hits: list[Hit] = [([(at, end)], what) for at, what in _beginnings(text, end, self._literals)]
         start = max(end - max(self._longest, _LONGEST_KEY) * _LONGEST_ESCAPE, 0)
         tail = text[start:end]
@@ -114,6 +122,16 @@ class Search:
             view = Unescaped(without_cut_escape(tail))
             found = [*_beginnings(view.text.replace("+", " "), len(view.text), self._plain), *_keys_begun(view.text)]
             hits += [([(start + view.where(at, at + 1)[0], end)], what) for at, what in found]
+        return hits
+
+    def _ended(self, text: str, start: int) -> list[Hit]:
+        """The end of a secret that has begun before there."""
+        hits: list[Hit] = [([(start, end)], what) for end, what in _ends(text, start, self._literals)]
+        head = text[start : start + self._longest * _LONGEST_ESCAPE]
+        if has_escapes(head, all=self._has_escapes):
+            view = Unescaped(head)
+            found = _ends(view.text.replace("+", " "), 0, self._plain)
+            hits += [([(start, start + view.where(end - 1, end)[1])], what) for end, what in found]
         return hits
 
     def _search(self, text: str, literals: Mapping[str, str], *, look: bool = True) -> Iterator[tuple[int, int, str]]:
@@ -144,6 +162,14 @@ def _beginnings(text: str, end: int, literals: Mapping[str, str]) -> Iterator[tu
         at = text.find(literal[:SHORTEST], max(end - len(literal) + 1, 0), end)
         if at >= 0 and literal.startswith(text[at:end]):
             yield at, f"the beginning of {what}"
+
+
+def _ends(text: str, start: int, literals: Mapping[str, str]) -> Iterator[tuple[int, str]]:
+    """Where a literal ends that has begun before there."""
+    for literal, what in literals.items():
+        at = text.find(literal[-SHORTEST:], start, start + len(literal) - 1)
+        if at >= 0 and literal.endswith(text[start : at + SHORTEST]):
+            yield at + SHORTEST, f"the end of {what}"
 
 
 def _keys_begun(text: str) -> Iterator[tuple[int, str]]:

@@ -131,7 +131,7 @@ class Redactor:
     def text(self, text: str) -> str:
         """Any text, such as an error's or a report's, with a placeholder for every secret in it."""
         for _ in range(_ROUNDS):
-            hits = self.search.hits(text)
+            hits = [*self.search.hits(text), *self.search.hits_at_ellipses(text)]
             if not hits:
                 break
             self._note(hits)

@@ -60,20 +60,20 @@ def command(*, path: Path, speed: float, instant: bool, longest_wait: float | No
 
 def _played(events: list[Event]) -> Iterator[tuple[float, str]]:
     """What to print, and how long to wait before it, in seconds. A line is one source's; another's begins a new one."""
-    texts = _texts(events)
-    names = {name: visible(name) for name in dict.fromkeys(event.source for event in events)}
+    clean = Redactor().text
+    names = {name: clean(visible(name)) for name in dict.fromkeys(event.source for event in events)}
     width = max(map(len, names.values()), default=0)
     colours = {name: _COLOURS[n % len(_COLOURS)] for n, name in enumerate(names)}
-    clean = Redactor().text
     at: tuple[str, str] | None = None  # whose line it is, and of what kind
     now = 0.0
-    for n, event in enumerate(events):
+    for event in events:
         margin = click.style(f"{names[event.source]:<{width}} │ ", fg=colours[event.source])
         below = click.style(f"{'':<{width}} │ ", fg=colours[event.source])
         if event.type in DELTAS:
             here = (event.source, event.type)
             dim = event.type != "text.delta"
-            lines = visible(texts[n]).split("\n")
+            piece = str(getattr(event, "text", None) or getattr(event, "arguments", "") or "")
+            lines = visible(piece).split("\n")
             text = f"\n{below}".join(click.style(line, dim=dim) if dim else line for line in lines)
             if at != here:
                 text = f"{'' if at is None else chr(10)}{margin}{text}"
@@ -87,20 +87,6 @@ def _played(events: list[Event]) -> Iterator[tuple[float, str]]:
         now = max(event.time, now)
     if at is not None:
         yield 0.0, "\n"
-
-
-def _texts(events: list[Event]) -> dict[int, str]:
-    """The deltas' texts, without secrets, also where deltas cut them."""
-    runs: dict[tuple[str, str | None, str], list[int]] = {}
-    for n, event in enumerate(events):
-        if event.type in DELTAS:
-            runs.setdefault((event.source, event.inference, event.type), []).append(n)
-    redactor = Redactor()
-    texts: dict[int, str] = {}
-    for run in runs.values():
-        said = [str(getattr(events[n], "text", None) or getattr(events[n], "arguments", "") or "") for n in run]
-        texts.update(zip(run, redactor.pieces(said), strict=True))
-    return texts
 
 
 def _said(event: Event) -> str | None:

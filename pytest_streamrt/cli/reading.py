@@ -1,4 +1,8 @@
-"""Reads what the commands are given: a cassette, or a transcript as JSON Lines. What it says is made fit for a terminal."""
+"""Reads what the commands are given: a cassette, or a transcript as JSON Lines. What it says is made fit for a terminal.
+
+Secrets are taken out here, of what exchanges say and of what deltas spell out: no command shows more of a file than a recording would
+have kept. What other events say, each command takes them out of as it shows it.
+"""
 
 from __future__ import annotations
 
@@ -13,9 +17,11 @@ import click
 from pytest_streamrt.cassette.interaction import Interaction
 from pytest_streamrt.cassette.loading import load_cassette
 from pytest_streamrt.cassette.near import is_vcrs
+from pytest_streamrt.cassette.redact import Redactor
 from pytest_streamrt.cassette.retold import retold
-from pytest_streamrt.errors import StreamError
+from pytest_streamrt.errors import CassetteError, StreamError
 from pytest_streamrt.events import Event, from_json
+from pytest_streamrt.report.masking import without_secrets
 
 __all__ = ["Recorded", "read", "visible"]
 
@@ -65,7 +71,7 @@ class Recorded:
 
 
 def read(path: Path) -> Recorded:
-    """Read a file.
+    """Read a file, but for the secrets in it.
 
     Raises:
         CassetteError: it is a damaged cassette.
@@ -81,14 +87,29 @@ def read(path: Path) -> Recorded:
         )
     first = data.lstrip()[:200].split(b"\n", 1)[0]
     if b'"cassette"' in first or not first:
-        interactions = load_cassette(path)
+        interactions = _without_secrets(load_cassette(path))
         return Recorded(path, retold(interactions).logged, interactions)
     try:
         events = from_json(data)
     except StreamError as error:
         raise click.ClickException(f"{path} is no cassette (its first line does not say so), and {error}") from None
     origin = object()
-    return Recorded(path, [(origin, event) for event in events], None)
+    return Recorded(path, [(origin, event) for event in without_secrets(events, Redactor())], None)
+
+
+def _without_secrets(interactions: Sequence[Interaction]) -> list[Interaction]:
+    redactor = Redactor()
+    for each in interactions:
+        redactor.learn(each.headers, each.url, each.body)
+        redactor.learn(each.response_headers)
+    return [_redacted(each, redactor) for each in interactions]
+
+
+def _redacted(interaction: Interaction, redactor: Redactor) -> Interaction:
+    try:
+        return redactor.interaction(interaction)
+    except CassetteError:  # its body is packed so that nobody here can unpack it, and nobody sees what is in it
+        return interaction
 
 
 def visible(text: str) -> str:

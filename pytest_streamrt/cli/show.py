@@ -76,7 +76,7 @@ def command(
 
 
 def _table(events: Sequence[Event], clean: Callable[[str], str]) -> Iterator[str]:
-    names = {name: visible(name) for name in dict.fromkeys(event.source for event in events)}
+    names = {name: clean(visible(name)) for name in dict.fromkeys(event.source for event in events)}
     width = max(map(len, names.values()), default=0)
     colours = {name: _COLOURS[n % len(_COLOURS)] for n, name in enumerate(names)}
     for event in events:

@@ -4,16 +4,26 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final, Protocol
+from dataclasses import replace
+from typing import Any, Final, Protocol
 
+from pytest_streamrt.cassette.finding import Search
 from pytest_streamrt.cassette.placeholders import PLACEHOLDER, cut, mark
 from pytest_streamrt.cassette.redact import Redactor
 from pytest_streamrt.cassette.spans import merged
+from pytest_streamrt.events import Event
 from pytest_streamrt.transcript.disguise import Plain, as_it_is, undisguise
 from pytest_streamrt.transcript.search import Secrets
 
-__all__ = ["Cleaner", "masked"]
+__all__ = ["Cleaner", "masked", "without_secrets"]
 
+# The fields of events that are pieces of a longer text, by type.
+_PIECES: Final = {
+    "text.delta": "text",
+    "reasoning.delta": "text",
+    "refusal.delta": "text",
+    "tool_call.delta": "arguments",
+}
 _SHORTEST: Final = 4  # characters; to take out what is shorter would leave nothing to read
 
 
@@ -38,6 +48,24 @@ def masked(redactor: Redactor | None, secrets: Mapping[str, bool]) -> Cleaner:
     return _Mask(redactor, secrets) if secrets else redactor
 
 
+def without_secrets(events: Sequence[Event], cleaner: Cleaner) -> list[Event]:
+    """The events without secrets that lie across several deltas; what lies within one is found in any text."""
+    lanes: dict[tuple[Any, ...], list[int]] = {}
+    for i, event in enumerate(events):
+        if event.type in _PIECES:
+            lane = event.source, event.inference, event.type, getattr(event, "id", None), getattr(event, "choice", 0)
+            lanes.setdefault(lane, []).append(i)
+    clean = list(events)
+    for (_, _, kind, *_), indexes in lanes.items():
+        field = _PIECES[kind]
+        texts = [getattr(events[i], field) for i in indexes]
+        for i, before, after in zip(indexes, texts, cleaner.pieces(texts), strict=True):
+            if before != after:
+                changed: dict[str, Any] = {field: after}
+                clean[i] = replace(events[i], **changed)
+    return clean
+
+
 class _Mask:
     def __init__(self, redactor: Redactor, secrets: Mapping[str, bool]) -> None:
         self._redactor = redactor
@@ -45,11 +73,15 @@ class _Mask:
         written = {form for secret in long for form in _forms(secret)}
         disguised = [text for secret, normalised in long.items() if normalised and (text := undisguise(secret).text)]
         self._searches: list[tuple[Callable[[str], Plain], Secrets]] = [(as_it_is, Secrets(sorted(written)))]
+        self._cut = Search()
+        for secret in long:
+            self._cut.know(secret, "what assert_no_leak was given")
         if disguised:
             self._searches.append((undisguise, Secrets(disguised)))
 
     def text(self, text: str) -> str:
-        for start, end in reversed(self._spans(text)):
+        cut = [span for spans, _ in self._cut.hits_at_ellipses(text) for span in spans]
+        for start, end in reversed(merged([*self._spans(text), *cut])):
             text = text[:start] + PLACEHOLDER + text[end:]
         return self._redactor.text(text)
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
 from typing import Any, Final
 
 from pytest_streamrt.cassette.redact import Redactor
 from pytest_streamrt.clock import NS
 from pytest_streamrt.events.types import Event
-from pytest_streamrt.report.masking import Cleaner, masked
+from pytest_streamrt.report.masking import masked, without_secrets
 from pytest_streamrt.transcript.explain import show_event
 from pytest_streamrt.transcript.likeness import Likeness, likeness_of
 from pytest_streamrt.transcript.log import Transcript
@@ -25,13 +24,6 @@ EVENTS: Final = "Events:"
 _EVENT: Final = re.compile(r"(?<!\d)(\d+\.\d{9})  ")  # the time of one, as the message of a failed expectation has it
 _WINDOWS: Final = re.compile(r"( differs: [\w ]+)[:;] .*")  # what `where_they_differ` shows of two texts
 _LAST: Final = 12  # events that a failing test shows beneath its marbles
-# The fields of events that are pieces of a longer text, by type.
-_PIECES: Final = {
-    "text.delta": "text",
-    "reasoning.delta": "text",
-    "refusal.delta": "text",
-    "tool_call.delta": "arguments",
-}
 
 
 def failure_section(transcript: Transcript, redactor: Redactor | None = None) -> str:
@@ -46,7 +38,7 @@ def failure_section(transcript: Transcript, redactor: Redactor | None = None) ->
     if not transcript.events:
         return ""
     cleaner = masked(redactor, transcript.secrets)
-    events = _clean(transcript.events, cleaner)
+    events = without_secrets(transcript.events, cleaner)
     last = events[-_LAST:]
     what = "The last events" if len(last) < len(events) else "All events"
     margin = max(len(event.source) for event in last)
@@ -67,7 +59,7 @@ def message_cleaner(transcript: Transcript, redactor: Redactor | None = None) ->
     cleaner = masked(redactor, transcript.secrets)
     events = transcript.events
     across: dict[str, list[tuple[str, str]]] = {}  # by their time, so that few are looked for in a line
-    for old, new in zip(events, _clean(events, cleaner), strict=True):
+    for old, new in zip(events, without_secrets(events, cleaner), strict=True):
         if old is not new:
             across.setdefault(f"{old.time:.9f}", []).append((show_event(old), show_event(new)))
 
@@ -93,7 +85,7 @@ def snapshot_text(transcript: Transcript, redactor: Redactor | None = None) -> s
         redactor: what takes secrets out; by default, one that knows those of the environment.
     """
     redactor = redactor or Redactor()
-    events = _clean(transcript.events, redactor)
+    events = without_secrets(transcript.events, redactor)
     head = [draw_marbles(events), ""] if transcript.virtual else []
     return redactor.text("\n".join([*head, EVENTS, *event_lines(events, timed=transcript.virtual), ""]))
 
@@ -112,21 +104,3 @@ def _line(event: Likeness) -> str:
 
 def _json(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, default=lambda other: f"<{type(other).__qualname__}>")
-
-
-def _clean(events: Sequence[Event], cleaner: Cleaner) -> list[Event]:
-    """The events without secrets that lie across several deltas; what lies within one is found in any text."""
-    lanes: dict[tuple[Any, ...], list[int]] = {}
-    for i, event in enumerate(events):
-        if event.type in _PIECES:
-            lane = event.source, event.inference, event.type, getattr(event, "id", None), getattr(event, "choice", 0)
-            lanes.setdefault(lane, []).append(i)
-    clean = list(events)
-    for (_, _, kind, *_), indexes in lanes.items():
-        field = _PIECES[kind]
-        texts = [getattr(events[i], field) for i in indexes]
-        for i, before, after in zip(indexes, texts, cleaner.pieces(texts), strict=True):
-            if before != after:
-                changed: dict[str, Any] = {field: after}
-                clean[i] = replace(events[i], **changed)
-    return clean

@@ -8,8 +8,10 @@ import pytest
 
 from pytest_streamrt import Signal, Transcript
 from pytest_streamrt.cassette.redact import Redactor
+from pytest_streamrt.events import TextDelta
 from pytest_streamrt.report import failure_section
 from pytest_streamrt.report.html_data import page_data
+from pytest_streamrt.report.text import snapshot_text
 from tests.report.test_report_option import data_of, index
 
 SECRET = "PANDA-4471"
@@ -108,3 +110,36 @@ def test_neither_the_terminal_nor_the_page_has_it(project):
     assert SECRET not in result.stdout.str()
     (page,) = index(project).values()
     assert SECRET not in json.dumps(data_of(project.path / "streamrt-report" / page["href"]))
+
+
+LONG = "Zx81-qwerty-55-plain\nPq07-hunter2-Vn9Bc3"
+
+
+@pytest.mark.parametrize("before", range(20, 50))
+@pytest.mark.parametrize("known", ["environment", "given"])
+def test_nor_is_what_an_ellipsis_leaves_of_one(before, known, monkeypatch):
+    transcript = Transcript()
+    events = [Signal(name="told", data="x " * before + LONG), TextDelta(text=f"{'x ' * before}{LONG} {'y ' * 80}")]
+    list(transcript.record(iter(events), source="bot", decode=lambda event: [event]))
+    if known == "environment":
+        monkeypatch.setenv("SOME_API_KEY", LONG)
+        texts = [shown(transcript), snapshot_text(transcript)]
+    else:
+        with pytest.raises(AssertionError):
+            transcript.assert_no_leak(hidden=[LONG], visible="bot")
+        texts = [shown(transcript)]
+
+    for text in texts:
+        for start in range(len(LONG) - 12):
+            assert json.dumps(LONG[start : start + 13])[1:-1] not in text
+
+
+@pytest.mark.parametrize("quote", ["", "'", '"'])
+@pytest.mark.parametrize("kept", [12, 17, 30])
+def test_what_stands_beside_an_ellipsis(quote, kept):
+    redactor = Redactor(environment={"A_TOKEN": LONG})
+    begun, ended = (repr(part)[1:-1] for part in (LONG[:kept], LONG[-kept:]))
+
+    assert redactor.text(f"it is {begun}{quote}… ok") == f"it is [redacted]{quote}… ok"
+    assert redactor.text(f"it …{quote}{ended} ok") == f"it …{quote}[redacted] ok"
+    assert redactor.text(f"it is {begun[:11]}… ok …{ended[-11:]}") == f"it is {begun[:11]}… ok …{ended[-11:]}"
