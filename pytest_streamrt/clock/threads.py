@@ -87,6 +87,8 @@ class Threads:
         self._lock = threading.Lock()
         self._out: set[Work] = set()
         self._others_parked = 0  # threads that were sent by none that is known here, such as those of a worker thread
+        self.outside_at_work = False
+        """Whether the loop serves calls from a thread outside, and that is not waiting for one."""
         self._outside: int | None = None
         self._calls = 0
 
@@ -96,18 +98,18 @@ class Threads:
         return bool(self._out) and sum(work.goes_on for work in self._out) > self._others_parked
 
     @property
-    def outside_at_work(self) -> bool:
-        """Whether the loop serves calls from a thread outside, and that is not waiting for one."""
-        return self._outside is not None and self._calls == 0
-
-    @property
     def outside_blocked(self) -> bool:
         """Whether the thread outside waits for another thread, and not through anything that is seen here."""
         return self._outside is not None and is_blocked(self._outside)
 
     def serve(self, outside: int | None) -> None:
         """The loop serves calls from the thread of that identity from now on, or from none."""
-        self._outside = outside
+        with self._lock:
+            self._outside = outside
+            self._look_outside()
+
+    def _look_outside(self) -> None:
+        self.outside_at_work = self._outside is not None and self._calls == 0
 
     def started(self, work: Work) -> None:
         """For the loop: that has been sent to a worker thread."""
@@ -136,6 +138,7 @@ class Threads:
                 parked = by > 0
                 if outside:
                     self._calls += by
+                    self._look_outside()
                 elif work is not None:
                     work.parks += by
                 else:

@@ -134,6 +134,8 @@ class VirtualClock:
         """Whether it is on."""
         self.began_ns: tuple[int, int] | None = None
         """What `time.time_ns` and `time.monotonic_ns` were at its 0, if they are virtual."""
+        self.is_live = False
+        """Whether a request of ours is on a real socket."""
         self._holds = 0
         self._live = 0
         self._live_since = 0
@@ -181,7 +183,7 @@ class VirtualClock:
 
     @property
     def held(self) -> bool:
-        """Whether somebody holds it."""
+        """Whether somebody holds it, in whatever thread."""
         return self._holds > 0
 
     @contextmanager
@@ -190,10 +192,12 @@ class VirtualClock:
         if not self._live:
             self._live_since = self.ns - _real_ns()
         self._live += 1
+        self.is_live = True
         try:
             yield
         finally:
             self._live -= 1
+            self.is_live = self._live > 0
 
     @property
     def live_ns(self) -> int:
@@ -209,11 +213,6 @@ class VirtualClock:
         finally:
             if self._driver is None or self._driver.thread == threading.get_ident():
                 self.flow(self.ns + _real_ns() - began)
-
-    @property
-    def is_live(self) -> bool:
-        """Whether a request of ours is on a real socket."""
-        return self._live > 0
 
     async def turn(self) -> None:
         """Resume when nothing else can run, without moving the time: one waiter at a time, in the order of asking."""
