@@ -41,7 +41,7 @@ class StreamrtWarning(UserWarning):
 
 
 class StreamError(StreamrtError, ValueError):
-    """A provider's stream cannot be decoded: its bytes, its framing, its JSON, or its end.
+    """A provider's stream cannot be decoded: its bytes, its framing, its JSON, or its end. Or a line of a transcript is no event.
 
     Attributes:
         offset: where in the stream the fault lies, in bytes from its first.
@@ -109,6 +109,8 @@ class NotReplayable(CassetteError):
 
 class Unanswered(BaseException):
     """A request was made that nothing is to answer: base of `CassetteMiss`, `NetworkBlocked` and `ProviderMiss`.
+
+    Raised itself where a function of `before_record_request` fails.
 
     Not an `Exception`, because SDKs retry those and wrap them as a connection error, and agents swallow them.
     """
