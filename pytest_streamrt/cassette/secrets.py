@@ -95,6 +95,10 @@ NAMES_IN_URLS: Final = "|".join(sorted(map(re.escape, _SECRET_PARAMETERS)))
 
 # Of a form, only what can be nothing else: what is called a key or a code in one may well be a text.
 _SECRET_FIELD: Final = re.compile(r"secret|passw|_token$|assertion|api[-_]?key|code_verifier", re.IGNORECASE)
+# As `Digest` (RFC 7616), `Token` and AWS's signature have it, among what is none: user names, paths, names of headers.
+_CREDENTIAL: Final = re.compile(
+    r"(?:response|token|signature|credential|secret|key|sid)=\"?([^\s\",;/]+)", re.IGNORECASE
+)
 _SECRET_VARIABLE: Final = re.compile(r"KEY|TOKEN|SECRET|PASSW|CREDENTIAL|AUTH", re.IGNORECASE)
 _IN_URLS: Final = str.maketrans("+/", "-_")  # base64's other alphabet
 _WORD: Final = r"(?:[a-z]{1,20}|[A-Z]{1,20}|[A-Z][a-z]{1,19})"
@@ -199,10 +203,15 @@ def parts_of_header(name: str, value: str) -> Iterator[str]:
             yield unquote(part)
         return
     yield from value.split()
+    for match in _CREDENTIAL.finditer(value):
+        yield match[1]
     scheme, _, credentials = value.partition(" ")
     if scheme.lower() == "basic":
         with contextlib.suppress(ValueError):
-            yield base64.b64decode(credentials, validate=True).decode(errors="replace").partition(":")[2]
+            user, _, password = base64.b64decode(credentials, validate=True).decode(errors="replace").partition(":")
+            yield password
+            if not _is_ordinary(user):  # some take the key for one
+                yield user
 
 
 def in_base64(value: str) -> set[str]:

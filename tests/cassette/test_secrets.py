@@ -17,6 +17,8 @@ from tests.cassette.recordings import ASK, URL, Network, answer, ask
 
 CANARY = "sk-canary-7f3a91bc-0123456789"
 
+OPAQUE = "Zx81qwerty55plain"  # which looks like nothing
+
 
 @pytest.fixture
 def path(tmp_path):
@@ -151,6 +153,11 @@ def test_an_error_message(path):
         ("set-cookie", f'sid="{CANARY}"; Path=/; HttpOnly', CANARY),
         ("authorization", f"Bearer {CANARY}", CANARY),
         ("authorization", "Basic " + base64.b64encode(f"user:{CANARY}".encode()).decode(), CANARY),
+        ("authorization", "Basic " + base64.b64encode(f"{OPAQUE}:".encode()).decode(), OPAQUE),
+        ("authorization", f'Token token="{OPAQUE}"', OPAQUE),
+        ("authorization", f'Digest username="me", uri="/", response="{OPAQUE}", qop=auth', OPAQUE),
+        ("authorization", f"AWS4-HMAC-SHA256 Credential={OPAQUE}/20261121/x, SignedHeaders=host, Signature=a1", OPAQUE),
+        ("authorization", f"AWS4-HMAC-SHA256 Credential=x/y, SignedHeaders=host;x-date, Signature={OPAQUE}", OPAQUE),
     ],
 )
 def test_what_was_in_a_header_is_found_in_a_body(header, value, secret, path):
@@ -159,6 +166,15 @@ def test_what_was_in_a_header_is_found_in_a_body(header, value, secret, path):
     record(path, network, headers={} if header == "set-cookie" else {header: value})
 
     assert secret.encode() not in on_disk(path)
+
+
+def test_the_rest_of_what_authorizes_is_no_secret(path):
+    header = "AWS4-HMAC-SHA256 Credential=x/y, SignedHeaders=content-type;host, Signature=a1"
+    basic = "Basic " + base64.b64encode(b"administrator:a1").decode()
+    network = Network([b"data: an administrator sets the content-type\n\n"])
+    record(path, network, headers={"authorization": header, "proxy-authorization": basic})
+
+    assert b"an administrator sets the content-type" in on_disk(path)
 
 
 def test_the_rest_of_a_cookie_is_no_secret(path):
