@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from typing import Final
 
 from pytest_streamrt.cassette.spans import Folded, Span
@@ -25,14 +26,36 @@ _DRAWN: Final = re.compile(
 )
 
 
+# As JSON Lines have it, which `to_json` writes: an event a line.
+_JSON: Final = re.compile(rf'^\{{"type": ?"{_DELTA}", ?[^\n]*\}}$', re.MULTILINE)
+_SAID: Final = re.compile(r', ?"(?:text|arguments)": ?"(?P<said>(?:[^"\\\n]++|\\.)*+)"')
+_TELLING: Final = ("type", "source", "inference", "item", "id", "choice")
+
+
 def lanes_of(text: str) -> Iterator[Folded]:
     """The deltas of each source, of each kind and of each call, as one text; of a file that is no transcript, nothing."""
-    if ".delta " not in text:
+    if ".delta" not in text:
         return
-    for line in (_EVENT, _DRAWN):
-        lanes: dict[tuple[str, ...], list[Span]] = {}
-        for match in line.finditer(text):
-            lanes.setdefault(match.group("who", "type", "before", "after"), []).append(match.span("said"))
+    for deltas in (_lines(text, _EVENT), _lines(text, _DRAWN), _events(text)):
+        lanes: dict[Hashable, list[Span]] = {}
+        for which, span in deltas:
+            lanes.setdefault(which, []).append(span)
         for spans in lanes.values():
             if len(spans) > 1:
                 yield Folded(text, spans)
+
+
+def _lines(text: str, line: re.Pattern[str]) -> Iterator[tuple[Hashable, Span]]:
+    for match in line.finditer(text):
+        yield match.group("who", "type", "before", "after"), match.span("said")
+
+
+def _events(text: str) -> Iterator[tuple[Hashable, Span]]:
+    for match in _JSON.finditer(text):
+        said = _SAID.search(text, *match.span())
+        try:
+            event = json.loads(match[0])
+        except ValueError:
+            continue
+        if said is not None:
+            yield tuple(str(event.get(name)) for name in _TELLING), said.span("said")

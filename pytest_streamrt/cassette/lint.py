@@ -91,10 +91,8 @@ def lint(path: Path, redactor: Redactor) -> Cleaned:
 
 
 def _text(text: str, redactor: Redactor) -> Cleaned:
-    leaks = [
-        _leak(text.count("\n", 0, spans[0][0]) + 1, "the text", text, spans, what)
-        for spans, what in _hits(text, redactor, lambda text: _hits_in_lanes(text, redactor))
-    ]
+    hits = _hits(text, redactor, lambda text: _hits_in_lanes(text, redactor), redactor.search.hits_at_ellipses)
+    leaks = [_leak(text.count("\n", 0, spans[0][0]) + 1, "the text", text, spans, what) for spans, what in hits]
     data = text.encode("utf-8", "surrogateescape")
     if leaks:
         uncut = redactor.filled(data, lambda text: _hits_in_lanes(text, redactor))

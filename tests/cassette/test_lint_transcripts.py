@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from itertools import zip_longest
 
 import pytest
 from hypothesis import given
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from pytest_streamrt import reasoning, script, tool_call
 from pytest_streamrt.cassette.lint import PERSONAL, lint
 from pytest_streamrt.cassette.redact import Redactor
+from pytest_streamrt.events import TextDelta, ToolCallDelta, from_json, to_json
 from pytest_streamrt.report import snapshot_text
 from tests.strategies import cut_text, examples, sizes
 from tests.transcript.scenes import say
@@ -122,3 +124,38 @@ def test_however_it_is_cut(pieces, before, tmp_path_factory):
     assert re.fullmatch(r"\[redacted\]\**", left.removeprefix(before).removesuffix(f" {before}"))
     path.write_bytes(found.data)
     assert lint(path, redactor()).leaks == []
+
+
+@given(secret=st.sampled_from([KEY, VARIABLE, "ada@engine.org"]), sizes=sizes, other=sizes)
+@examples(30)
+def test_one_in_a_transcript_that_is_json_lines(tmp_path_factory, secret, sizes, other):
+    path = tmp_path_factory.mktemp("lint") / "transcript.jsonl"
+    pairs = zip_longest(cut_text(f"it is {secret} or not", sizes), cut_text("nothing " * 9, other))
+    events = []
+    for one, another in pairs:
+        events += [TextDelta(source="a", inference="1", text=one)] * bool(one)
+        events += [TextDelta(source="b", inference="2", text=another)] * bool(another)
+        events += [ToolCallDelta(source="b", id="c", arguments=one)] * bool(one)
+    path.write_bytes(to_json(events))
+
+    found = lint(path, redactor())
+
+    assert len(found.leaks) == 2
+    left = from_json(found.data)
+    for whose, name in (([("text.delta", "a")], "text"), ([("tool_call.delta", "b")], "arguments")):
+        said = "".join(getattr(event, name) for event in left if (event.type, event.source) in whose)
+        assert said.startswith("it is [redacted]")
+        assert said.endswith(" or not")
+    assert "".join(event.text for event in left if event.source == "b" and event.type == "text.delta") == "nothing " * 9
+    path.write_bytes(found.data)
+    assert lint(path, redactor()).leaks == []
+
+
+def test_what_an_ellipsis_has_left_of_one(tmp_path):
+    path = tmp_path / "test_it.transcript"
+    path.write_text(f"bot  a  0.5  signal 'it is {VARIABLE[:14]}…\nbot  b  0.6  signal 'fine'\n", encoding="utf-8")
+
+    found = lint(path, redactor())
+
+    assert [leak.line for leak in found.leaks] == [1]
+    assert found.data.decode() == "bot  a  0.5  signal 'it is [redacted]…\nbot  b  0.6  signal 'fine'\n"
