@@ -11,7 +11,7 @@ from typing import Final
 
 from pytest_streamrt.cassette.escapes import Unescaped, has_escapes, is_wrapped, unescape, without_cut_escape
 from pytest_streamrt.cassette.placeholders import IN_URL, PLACEHOLDER
-from pytest_streamrt.cassette.secrets import KEY_PATTERNS, NAMES_IN_URLS, SHORTEST, in_base64
+from pytest_streamrt.cassette.secrets import KEY_PATTERNS, NAMES_IN_URLS, SHORTEST, in_base64, lines_of_secret
 from pytest_streamrt.cassette.spans import Span
 from pytest_streamrt.cassette.views import as_lines, folded_texts, folds
 
@@ -21,7 +21,7 @@ _SHORTEST_PLAIN: Final = 8  # characters that are left of a secret without its e
 _LONGEST_KEY: Final = 200  # characters
 _LONGEST_ESCAPE: Final = 12  # characters: \\\\\\\\u005c, say
 _ESCAPED: Final = frozenset("\"\\ +&<>'")  # what is written with escapes that every text has
-_ELLIPSIS: Final = re.compile("[\"']?…[\"']?")
+_ELLIPSIS: Final = re.compile(r"""["']?(?:…|\.{3})["']?""")  # ours, and pytest's
 _IN_QUERY: Final = re.compile(rf"""(?:[?&#]|&amp;)(?:{NAMES_IN_URLS})=([^&#\s"'\\<>]{{12,}})""", re.IGNORECASE)
 _QUERY_HINT: Final = re.compile(
     r"(?:assertion|auth|code|jwt|key|passw|secret|sig|token|verifier|credential)\w{0,8}=", re.IGNORECASE
@@ -47,18 +47,24 @@ class Search:
         self._has_escapes = False  # whether any of them is written with escapes that every text has
 
     def know(self, value: str, what: str) -> None:
-        """From now on that value is a secret, wherever it stands. One of less than 12 characters is too common to be."""
-        if len(value) >= SHORTEST and PLACEHOLDER not in value and value not in self._literals:
-            self._literals[value] = what
-            self._longest = max(self._longest, len(value))
-            encoded = dict.fromkeys(in_base64(value), f"{what} in base64")
-            self._in_base64 |= encoded
-            self._literals |= encoded
-            # What follows a backslash may be escaped itself, and is then as it was.
-            for plain in (_plain(value), value.replace("\\", "").replace("+", " ")):
-                if len(plain) >= _SHORTEST_PLAIN:
-                    self._plain[plain] = what
-            self._has_escapes |= not (value.isascii() and value.isprintable()) or not _ESCAPED.isdisjoint(value)
+        """From now on that value is a secret, wherever it stands. One of less than 12 characters is too common to be.
+
+        So is each line of it, for they may come apart, as in a diff: but for words, and what says of what kind it is.
+        """
+        if len(value) < SHORTEST or PLACEHOLDER in value or value in self._literals:
+            return
+        self._literals[value] = what
+        for line in lines_of_secret(value):
+            self._literals.setdefault(line, f"a line of {what}")
+        self._longest = max(self._longest, len(value))
+        encoded = dict.fromkeys(in_base64(value), f"{what} in base64")
+        self._in_base64 |= encoded
+        self._literals |= encoded
+        # What follows a backslash may be escaped itself, and is then as it was.
+        for plain in (_plain(value), value.replace("\\", "").replace("+", " ")):
+            if len(plain) >= _SHORTEST_PLAIN:
+                self._plain[plain] = what
+        self._has_escapes |= not (value.isascii() and value.isprintable()) or not _ESCAPED.isdisjoint(value)
 
     def hits(self, text: str, *, look: bool = True) -> list[Hit]:
         """Every secret in the text. Without `look`: not what only looks like one."""

@@ -22,6 +22,7 @@ __all__ = [
     "is_secret_field",
     "is_secret_header",
     "is_secret_parameter",
+    "lines_of_secret",
     "parts_of_header",
     "secrets_of_environment",
 ]
@@ -212,6 +213,16 @@ def parts_of_header(name: str, value: str) -> Iterator[str]:
             yield password
             if not _is_ordinary(user):  # some take the key for one
                 yield user
+
+
+def lines_of_secret(value: str) -> Iterator[str]:
+    """Of a secret of several lines, such as a private key, those that are secret by themselves."""
+    lines = value.replace("\\n", "\n").splitlines()  # variables have it so
+    for line in map(str.strip, lines if len(lines) > 1 else ()):
+        if len(line) >= SHORTEST and not (
+            line.startswith("-----") or any(map(str.isspace, line)) or _is_ordinary(line)
+        ):
+            yield line
 
 
 def in_base64(value: str) -> set[str]:

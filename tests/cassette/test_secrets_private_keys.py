@@ -96,3 +96,29 @@ def test_what_comes_after_one_that_was_cut_off_stays():
         clean(f"It is:\n{begun}\n\nThat is all I have of it.") == f"It is:\n{PLACEHOLDER}\n\nThat is all I have of it."
     )
     assert clean(f'{{"key": {json.dumps(begun)}, "n": 1}}') == f'{{"key": "{PLACEHOLDER}", "n": 1}}'
+
+
+@pytest.mark.parametrize("name", KEYS)
+@pytest.mark.parametrize("end", ["\n", "\\n"])
+def test_each_line_of_one_that_is_known_as_in_a_diff(name, end):
+    key = KEYS[name].replace("\r\n", "\n")
+    redactor = Redactor(environment={"SIGNING_KEY": key.replace("\n", end)})
+
+    diff = "\n".join(f"E   - {line}" for line in key.split("\n")[1:-1])
+    shown = redactor.text(f"E   - a\n{diff}\nE   - b")
+
+    for line in lines(70 if name == "openssh" else 64):
+        assert len(line) < 12 or line not in shown
+    assert shown.startswith("E   - a\nE   - ")
+    assert shown.endswith("\nE   - b")
+    assert ("Proc-Type" in shown) == ("Proc-Type" in key)
+
+
+def test_words_and_sentences_in_a_secret_of_several_lines_are_none():
+    redactor = Redactor(
+        environment={"SOME_CREDENTIALS": '{\n  "type": "service_account",\n  documentation\n  k9-4711-xyz-81\n}'}
+    )
+
+    text = 'a "type": "service_account", and documentation'
+    assert redactor.text(text) == text
+    assert redactor.text("it is k9-4711-xyz-81") == f"it is {PLACEHOLDER}"

@@ -136,10 +136,12 @@ def test_nor_is_what_an_ellipsis_leaves_of_one(before, known, monkeypatch):
 
 @pytest.mark.parametrize("quote", ["", "'", '"'])
 @pytest.mark.parametrize("kept", [12, 17, 30])
-def test_what_stands_beside_an_ellipsis(quote, kept):
+@pytest.mark.parametrize("dots", ["…", "..."])  # pytest's own are three
+def test_what_stands_beside_an_ellipsis(dots, quote, kept):
     redactor = Redactor(environment={"A_TOKEN": LONG})
     begun, ended = (repr(part)[1:-1] for part in (LONG[:kept], LONG[-kept:]))
 
-    assert redactor.text(f"it is {begun}{quote}… ok") == f"it is [redacted]{quote}… ok"
-    assert redactor.text(f"it …{quote}{ended} ok") == f"it …{quote}[redacted] ok"
-    assert redactor.text(f"it is {begun[:11]}… ok …{ended[-11:]}") == f"it is {begun[:11]}… ok …{ended[-11:]}"
+    assert redactor.text(f"it is {begun}{quote}{dots} ok") == f"it is [redacted]{quote}{dots} ok"
+    assert redactor.text(f"it {dots}{quote}{ended} ok") == f"it {dots}{quote}[redacted] ok"
+    short = f"it is {begun[:11]}{dots} ok {dots}{ended[-11:]}"
+    assert redactor.text(short) == short
