@@ -10,6 +10,7 @@ from pathlib import Path
 
 import anyio
 import httpx2
+import openai
 import pytest
 
 import pytest_streamrt
@@ -24,6 +25,8 @@ from pytest_streamrt import (
     LeakageGate,
     ModelContext,
     Observer,
+    OpenAIChatModel,
+    OpenAIResponsesModel,
     Script,
     ScriptError,
     StreamingASGITransport,
@@ -77,6 +80,11 @@ def client_of(app, **options):
 
 async def app(scope, receive, send):
     pass
+
+
+class Unmade(Observer):
+    def __init__(self):
+        pass
 
 
 async def in_a_room(do):
@@ -150,6 +158,9 @@ MISTAKES = [
     # Rooms
     (lambda: Agent("a", FakeModel), TypeError, "FakeModel'> is no model"),
     (lambda: Agent("a", FakeModel(), tools=len), TypeError, "tools are functions, in a list"),
+    (lambda: OpenAIChatModel(httpx2.AsyncClient(), "m"), TypeError, "like AsyncOpenAI(), with `client.chat`; <httpx2."),
+    (lambda: OpenAIResponsesModel(openai.AsyncOpenAI, "m"), TypeError, "<class 'openai.AsyncOpenAI'> is none"),
+    (lambda: anyio.run(in_a_room, lambda room: room.join(Unmade())), TypeError, "Unmade is to call super().__init__(name)"),
     (lambda: Tool(5), TypeError, "a tool is made of a function, not of 5"),
     (lambda: ModelContext("Be brief."), TypeError, "items come in a list, such as [Message("),
     (lambda: ModelContext([{"role": "user"}]), TypeError, "{'role': 'user'} is no item. Items are Message, ModelMessage"),

@@ -53,6 +53,11 @@ class _OpenAIModel:
             name = type(self).__name__
             msg = f"{name}: the client comes first, then the model's name, {name}(client, 'gpt-5-mini'); not {client!r}, {model!r}"
             raise TypeError(msg)
+        api = self._dialect.rpartition(".")[2]
+        if isinstance(client, type) or not (api in dir(client) or hasattr(client, api)):  # to get it may take a while
+            name = type(self).__name__
+            msg = f"{name}: the client is one like AsyncOpenAI(), with `client.{api}`; {client!r:.80} is none"
+            raise TypeError(msg)
         self.client = client
         self.model = model
         self.options = options

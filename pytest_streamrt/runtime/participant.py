@@ -194,6 +194,10 @@ def check_admissible(participant: Any, names: Container[str]) -> None:
             "Pass them one by one: Environment(first, second)"
         )
         raise TypeError(msg)
+    if "_environment" not in vars(participant):
+        kind = type(participant).__name__
+        msg = f"a {kind} has not been made whole: the __init__ of {kind} is to call super().__init__(name), as of any participant"
+        raise TypeError(msg)
     if participant._environment is not None:
         msg = f"{participant!r} is in an environment already"
         raise ValueError(msg)
