@@ -22,6 +22,7 @@ from pytest_streamrt.plugin.fixtures import (
     transcript_snapshot,
     virtual_clock,
 )
+from pytest_streamrt.plugin.markers import warn_of_marks_in_conftests
 from pytest_streamrt.plugin.options import add_options, check_options, option
 from pytest_streamrt.plugin.providers import fake_provider, keys_first, marker_is_the_providers
 from pytest_streamrt.plugin.state import begin_state, state_of
@@ -63,6 +64,11 @@ def pytest_configure(config: pytest.Config) -> None:
 
         begin_report(config)
     begin_use(config)
+
+
+def pytest_collection_modifyitems(config: pytest.Config) -> None:
+    """Say what pytest does not: that marks in a conftest.py mark nothing."""
+    warn_of_marks_in_conftests(config)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

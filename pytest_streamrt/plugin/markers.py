@@ -2,17 +2,43 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
-from typing import Any
+from types import ModuleType
+from typing import Any, Final
 
 import pytest
 
-__all__ = ["marker_arguments", "marker_of"]
+__all__ = ["marker_arguments", "marker_of", "warn_of_marks_in_conftests"]
+
+_OURS: Final = ("streamrt", "virtual_time", "real_time")
 
 
 def marker_of(item: pytest.Item, name: str) -> str:
     """A marker and its test, for a message about what is wrong with it."""
     return f"@pytest.mark.{name} of {item.nodeid}"
+
+
+def warn_of_marks_in_conftests(config: pytest.Config) -> None:
+    """Warn of a `pytestmark` of ours in a conftest.py: pytest looks for none there, so its tests are not what they seem."""
+    for module in config.pluginmanager.get_plugins():
+        if not isinstance(module, ModuleType) or not hasattr(module, "pytestmark"):
+            continue
+        given = module.pytestmark
+        names = {getattr(each, "name", None) for each in (given if isinstance(given, list | tuple) else [given])}
+        for name in _OURS:
+            if name in names:
+                from pytest_streamrt.errors import StreamrtWarning
+
+                msg = (
+                    f"{module.__file__} has pytestmark = pytest.mark.{name}, and pytest looks for no marks there: no test has it. "
+                    "Put it into each test module; or mark all tests in conftest.py: def pytest_collection_modifyitems(items), "
+                    f"with item.add_marker(pytest.mark.{name}) for each"
+                )
+                try:
+                    warnings.warn(StreamrtWarning(msg), stacklevel=1)
+                except StreamrtWarning:  # which an error is made of
+                    raise pytest.UsageError(msg) from None
 
 
 def marker_arguments(item: pytest.Item, name: str, defaults: Mapping[str, Any]) -> dict[str, Any]:

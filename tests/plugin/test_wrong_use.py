@@ -135,3 +135,17 @@ def test_a_debugger_begins_where_the_request_was_made(project):
 
     result.stdout.fnmatch_lines(["begins in test_it 42"])
     project.run("--tb=line").stdout.fnmatch_lines(["*test_mine.py:7: Failed: there is no recording for GET *"])
+
+
+def test_marks_in_a_conftest_mark_nothing_and_that_is_told(project):
+    (project.path / "conftest.py").write_text(
+        "import pytest\n\npytestmark = [pytest.mark.streamrt, pytest.mark.anyio]\n"
+    )
+    project.write("def test_it(): pass")
+
+    result = project.run("-W", "default::pytest_streamrt.StreamrtWarning")
+
+    result.assert_outcomes(passed=1, warnings=1)
+    told = "*conftest.py has pytestmark = pytest.mark.streamrt, and pytest looks for no marks there: no test has it.*"
+    result.stdout.fnmatch_lines([told])
+    project.run().stderr.fnmatch_lines([f"ERROR: {told}"])
