@@ -67,11 +67,11 @@ class Search:
         self._has_escapes |= not (value.isascii() and value.isprintable()) or not _ESCAPED.isdisjoint(value)
 
     def hits(self, text: str, *, look: bool = True) -> list[Hit]:
-        """Every secret in the text. Without `look`: not what only looks like one."""
+        """Every secret in the text. Without `look`: not what only looks like one, nor what is in base64 of several lines."""
         hits: list[Hit] = [([(start, end)], what) for start, end, what in self._search(text, self._literals, look=look)]
         if has_escapes(text, all=self._has_escapes or bool(self._patterns)) or (self._has_escapes and "+" in text):
             hits += self._hits_under_escapes(text)
-        if self._in_base64 and is_wrapped(text):
+        if look and self._in_base64 and is_wrapped(text):
             hits += self._hits_in_lines_of_base64(text)
         return hits
 

@@ -16,12 +16,12 @@ from typing import Final
 from pytest_streamrt.cassette.finding import Hit
 from pytest_streamrt.cassette.format import chunk_line, end_line, request_line, response_line
 from pytest_streamrt.cassette.interaction import Interaction
-from pytest_streamrt.cassette.lanes import lanes_of
 from pytest_streamrt.cassette.loading import load_cassette
 from pytest_streamrt.cassette.placeholders import PLACEHOLDER
 from pytest_streamrt.cassette.redact import Redactor
 from pytest_streamrt.cassette.secrets import is_secret_header
 from pytest_streamrt.cassette.spans import Span
+from pytest_streamrt.cassette.transcripts import lanes_of
 from pytest_streamrt.cassette.unpack import encodings_of, unpack
 from pytest_streamrt.errors import CassetteError
 from pytest_streamrt.wording import counted

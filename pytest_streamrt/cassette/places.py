@@ -14,19 +14,21 @@ from typing import Final, NamedTuple
 
 from pytest_streamrt.cassette.spans import Numbers, Span, numbers_in
 
-__all__ = ["Lane", "lanes"]
+__all__ = ["STRING", "Lane", "lanes"]
 
 Step = str | int
 
-_STRING: Final = r'[^"\\\n]*+(?:\\.[^"\\\n]*+)*+'
+STRING: Final = r'[^"\\\n]*+(?:\\.[^"\\\n]*+)*+'
+"""A pattern of what is between the quotation marks of a string. None goes over a line's end."""
+
 # As in `json_paths`; and a line that begins with an object begins anew, whatever was not closed before it. Of an object, a name and
 # its value, or the beginning of that, are one token, and so is a list of numbers: there are many of them.
 _TOKEN: Final = re.compile(
     r"(?P<next>\n(?=\r?\n(?:data|event|id|retry)?:)|^(?=\{))"
     r"|(?P<head>^(?:data:|(?:event|id|retry)?:[^\r\n]*))"
-    rf'|(?P<comma>,)?[ \t]*+(?:"(?P<name>{_STRING})"[ \t]*+:[ \t]*+)?+'
-    rf'(?:"(?P<said>{_STRING})(?:"|\\?\Z|(?=\n))|(?P<numbers>\[[\d\s,]*+(?:\]|\Z))|(?P<opens>[{{\[])|(?P<word>[^\s{{}}\[\],:"]++))'
-    rf'|"(?P<named>{_STRING})"[ \t]*+:'  # with its value in the next line
+    rf'|(?P<comma>,)?[ \t]*+(?:"(?P<name>{STRING})"[ \t]*+:[ \t]*+)?+'
+    rf'(?:"(?P<said>{STRING})(?:"|\\?\Z|(?=\n))|(?P<numbers>\[[\d\s,]*+(?:\]|\Z))|(?P<opens>[{{\[])|(?P<word>[^\s{{}}\[\],:"]++))'
+    rf'|"(?P<named>{STRING})"[ \t]*+:'  # with its value in the next line
     r"|(?P<closes>[}\]])"
     r"|(?P<between>,)",
     re.MULTILINE,

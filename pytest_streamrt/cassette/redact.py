@@ -311,14 +311,14 @@ class Redactor:
         return chunks if clean == whole else cut(bytes(clean), [len(chunk) for chunk in chunks])
 
     def _clean_window(self, chunks: Sequence[bytes], *, is_first: bool) -> Sequence[bytes]:
-        data = b"".join(chunks)
+        lines = b"".join(chunks)
         # Of a line whose beginning is in the window before, all is: from its middle on, nobody could tell what in it is a string.
-        start = 0 if is_first else data.find(b"\n", 0, _OVERLAP // 2) + 1
-        lines = data[start:]
+        start = 0 if is_first else lines.find(b"\n", 0, _OVERLAP // 2) + 1
+        line, lines = lines[:start], lines[start:]
         clean = self.filled(
             lines, lambda text: [*self.search.hits(text, look=False), *self.search.hits_in_deltas(text)]
         )
-        return chunks if clean is lines else cut(data[:start] + clean, [len(chunk) for chunk in chunks])
+        return chunks if clean is lines else cut(line + clean, [len(chunk) for chunk in chunks])
 
     def filled(self, data: bytes, search: Callable[[str], list[Hit]]) -> bytes:
         """The data with as many bytes in the place of each secret that the search finds; the very same where it finds none."""

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
-from pytest_streamrt.cassette.places import Lane, lanes
+from pytest_streamrt.cassette.places import STRING, Lane, lanes
 from pytest_streamrt.cassette.spans import Folded, Numbers, Span, numbers_in
 from pytest_streamrt.transcript.explain import alike
 
@@ -24,9 +24,8 @@ _ALONE: Final = ""  # the name of strings that have none
 # A string of a JSON object, with its name; or the name of something else; or a string alone, as in an array. None goes over a
 # line's end, so that a quotation mark in other text spoils no more than its own line; but the last may lack its end, as where
 # the connection was lost.
-_INSIDE: Final = r'[^"\\\n]*+(?:\\.[^"\\\n]*+)*+'
 _END: Final = r'(?:"|\\?\Z)'
-_STRINGS: Final = re.compile(rf'"([^"\\\n]*+)"\s*+:\s*+"({_INSIDE}){_END}|"({_INSIDE})"\s*+:|"({_INSIDE}){_END}')
+_STRINGS: Final = re.compile(rf'"([^"\\\n]*+)"\s*+:\s*+"({STRING}){_END}|"({STRING})"\s*+:|"({STRING}){_END}')
 _GROUPS: Final = _STRINGS.groups + 1  # in what `split` gives: what is before a string, and its groups
 # What stands between the strings of events that are JSON. Anything else there is text, whatever it looks like at first.
 _BETWEEN: Final = re.compile(
