@@ -194,15 +194,13 @@ class Deeds:
                 for n, each in enumerate(others, 1):
                     tasks.start_soon(self._child, each, scene.child(n))
                 await self.act(first, scene)
-        except Exception:
+        finally:  # and not `except Exception`: in a cancelled scope, trio raises a group with the cancellation in it
             await self.step_aside(scene)
-            raise
-        await self.step_aside(scene)
 
     async def _child(self, step, scene):
         try:
             await self.act(step, scene)
-        except Exception:
+        except BaseException:
             await self.step_aside(scene)
             raise
 

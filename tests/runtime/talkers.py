@@ -102,10 +102,13 @@ class Talker:
             await anyio.sleep(0.013)
 
     async def _work(self):
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(anyio.sleep, 0.25)
-            await anyio.sleep(0.5)
-        await anyio.sleep(0.013)
+        try:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(anyio.sleep, 0.25)
+                await anyio.sleep(0.5)
+        finally:
+            with anyio.CancelScope(shield=True):
+                await anyio.sleep(0.013)
 
 
 class Bare:
