@@ -170,6 +170,7 @@ class Cassette:
 
     def handle(self, library: ModuleType, transport: Any, request: Any, forward: Callable[[], Any]) -> Any:
         """Answer a request of a sync client. See `seam.Interceptor`."""
+        __tracebackhide__ = True
         asked = self._asked(request, request.read())
         if asked is None:
             with live_blocking():
@@ -190,6 +191,7 @@ class Cassette:
         self, library: ModuleType, transport: Any, request: Any, forward: Callable[[], Awaitable[Any]]
     ) -> Any:
         """Answer a request of an async client. See `seam.Interceptor`."""
+        __tracebackhide__ = True
         asked = self._asked(request, await request.aread())
         if asked is None:
             with live():
@@ -254,12 +256,11 @@ class Cassette:
         self, function: Callable[[RecordedRequest], RecordedRequest | None], asked: RecordedRequest
     ) -> RecordedRequest | None:
         """The request as the user's function has it. What is wrong with that, no client may take for a broken connection."""
-        request = f"{asked.method} {self.redactor.url(asked.url)}"
         try:
             changed = function(asked)
         except Exception as error:
             problem = f"raised {type(error).__name__}: {error}, at {where_raised(error)}"
-            raise self._unanswered(f"before_record_request {problem}, when it was given {request}") from error
+            raise self._unanswered(f"before_record_request {problem}") from error
         if isinstance(changed, RecordedRequest | None):
             return changed
         raise self._unanswered(

@@ -14,6 +14,8 @@ from pytest_streamrt.wording import counted
 
 __all__ = ["Playback"]
 
+__tracebackhide__ = True  # what is raised through here is as if a real transport stood here
+
 
 class Playback(Played):
     """One playing of a recorded exchange, to one request of httpx or httpx2, which began when this was made.

@@ -19,6 +19,8 @@ from pytest_streamrt.transcript.exchange import Exchange, How
 
 __all__ = ["AT_ONCE", "NEVER", "Played"]
 
+__tracebackhide__ = True  # what is raised through here is as if a real transport stood here
+
 AT_ONCE: Final = -1
 """As the time of something: it is not waited for."""
 NEVER: Final = 1 << 62

@@ -23,6 +23,8 @@ from pytest_streamrt.cassette.telemetry import flush_telemetry, is_telemetry
 
 __all__ = ["Interceptor", "intercept", "passing"]
 
+__tracebackhide__ = True  # what is raised through here is as if a real transport stood here
+
 LIBRARIES: Final = ("httpx", "httpx2")
 _SYNC_ENDS: Final = ("close", "__exit__")
 _ASYNC_ENDS: Final = ("aclose", "__aexit__")

@@ -14,6 +14,8 @@ from pytest_streamrt.transcript.exchange import Exchange, How
 
 __all__ = ["PlayedScript"]
 
+__tracebackhide__ = True  # what is raised through here is as if a real transport stood here
+
 
 class PlayedScript(Played):
     """One playing of a script to one request."""

@@ -206,6 +206,7 @@ class FakeProvider:
 
     def handle(self, library: ModuleType, transport: Any, request: Any, forward: Callable[[], Any]) -> Any:
         """Answer a request of a sync client."""
+        __tracebackhide__ = True
         if self._router is not None and serves(self._router, library):
             with self._on_its_way(_Asking(library, transport, request, is_async=False)):
                 return forward()
@@ -221,6 +222,7 @@ class FakeProvider:
         self, library: ModuleType, transport: Any, request: Any, forward: Callable[[], Awaitable[Any]]
     ) -> Any:
         """Answer a request of an async client."""
+        __tracebackhide__ = True
         if self._router is not None and serves(self._router, library):
             with self._on_its_way(_Asking(library, transport, request, is_async=True)):
                 return await forward()

@@ -149,3 +149,27 @@ def test_marks_in_a_conftest_mark_nothing_and_that_is_told(project):
     told = "*conftest.py has pytestmark = pytest.mark.streamrt, and pytest looks for no marks there: no test has it.*"
     result.stdout.fnmatch_lines([told])
     project.run().stderr.fnmatch_lines([f"ERROR: {told}"])
+
+
+def test_what_a_client_raises_over_a_script_shows_the_client_and_not_us(project):
+    project.write("""
+        import httpx2
+        from pytest_streamrt import disconnect, script
+
+        def ask(fake_provider, answer):
+            fake_provider.enqueue(answer)
+            httpx2.post("https://api.openai.com/v1/responses", json={"stream": True})
+
+        def test_half_way(fake_provider):
+            ask(fake_provider, script("a", disconnect()))
+
+        def test_at_once(fake_provider):
+            ask(fake_provider, script(disconnect()))
+    """)
+
+    result = project.run()
+
+    result.stdout.fnmatch_lines(
+        ["E *RemoteProtocolError: peer closed *", "E *RemoteProtocolError: Server disconnected *"]
+    )
+    assert "/pytest_streamrt/" not in result.stdout.str()
