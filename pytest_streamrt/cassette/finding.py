@@ -21,7 +21,7 @@ _SHORTEST_PLAIN: Final = 8  # characters that are left of a secret without its e
 _LONGEST_KEY: Final = 200  # characters
 _LONGEST_ESCAPE: Final = 12  # characters: \\\\\\\\u005c, say
 _ESCAPED: Final = frozenset("\"\\ +&<>'")  # what is written with escapes that every text has
-_ELLIPSIS: Final = re.compile(r"""["']?(?:…|\.{3})["']?""")  # ours, and pytest's
+_ELLIPSIS: Final = re.compile(r"""["']?(?:…+|\.{3,})["']?""")  # ours, and pytest's
 _IN_QUERY: Final = re.compile(rf"""(?:[?&#]|&amp;)(?:{NAMES_IN_URLS})=([^&#\s"'\\<>]{{12,}})""", re.IGNORECASE)
 _QUERY_HINT: Final = re.compile(
     r"(?:assertion|auth|code|jwt|key|passw|secret|sig|token|verifier|credential)\w{0,8}=", re.IGNORECASE

@@ -30,7 +30,8 @@ _TOKEN: Final = re.compile(
     rf'(?:"(?P<said>{STRING})(?:"|\\?\Z|(?=\n))|(?P<numbers>\[[\d\s,]*+(?:\]|\Z))|(?P<opens>[{{\[])|(?P<word>[^\s{{}}\[\],:"]++))'
     rf'|"(?P<named>{STRING})"[ \t]*+:'  # with its value in the next line
     r"|(?P<closes>[}\]])"
-    r"|(?P<between>,)",
+    r"|(?P<between>,)"
+    r"|[ \t]++",  # as one, for there may be very many
     re.MULTILINE,
 )
 _MARK: Final = re.compile(r"\w*(?:[iI]ndex|[iI]d)|type|kind|role|thought")

@@ -55,7 +55,7 @@ def _events(text: str) -> Iterator[tuple[Hashable, Span]]:
         said = _SAID.search(text, *match.span())
         try:
             event = json.loads(match[0])
-        except ValueError:
+        except (ValueError, RecursionError):
             continue
         if said is not None:
             yield tuple(str(event.get(name)) for name in _TELLING), said.span("said")

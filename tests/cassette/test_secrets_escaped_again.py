@@ -118,3 +118,26 @@ def test_what_holds_no_secret_stays(text):
 
     assert redactor.text(text) == text
     assert redactor.chunks([f"data: {json.dumps(text)}\n\n".encode()])[0] == [f"data: {json.dumps(text)}\n\n".encode()]
+
+
+BLANKS = " " * 300_000  # were it quadratic, this would take minutes
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        f'{{"a":{BLANKS}"x", "index": 1}}',
+        f'{{{BLANKS}, "a": "x"{BLANKS}, "index": 1}}',
+        f'{{"a": "x", "index": 1, "all": [{BLANKS}{{}}]}}',
+        f'{{"a": "{"…" * 30_000}{"." * 30_000}", "index": 1}}',
+    ],
+)
+def test_what_goes_on_for_long_stays_and_is_searched_in_linear_time(event):
+    frames = [f'data: {{"a": "y", "index": {index}}}\n\n'.encode() for index in (1, 0, 1)]
+    frames.append(f"data: {event}\n\n".encode())
+    redactor = Redactor(environment={"A_TOKEN": SECRET})
+
+    clean, _ = redactor.chunks(frames)
+
+    assert clean == frames
+    assert redactor.text(event) == event
