@@ -39,9 +39,9 @@ def _is_of_a_task_group(error: BaseException) -> TypeGuard[BaseExceptionGroup[Ba
 
 
 def _leave_out(told: traceback.TracebackException, error: BaseException) -> None:
-    """From it, and from all that is told before it."""
+    """From it, and from all that is told before it. A limit of tracebacks (`sys.tracebacklimit`) may have cut it short."""
     frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
-    own = [line for line, frame in zip(told.stack, frames, strict=True) if not _is_machinery(frame)]
+    own = [line for line, frame in zip(told.stack, frames, strict=False) if not _is_machinery(frame)]
     told.stack = traceback.StackSummary.from_list(own)
     if told.__cause__ is not None and error.__cause__ is not None:
         _leave_out(told.__cause__, error.__cause__)
