@@ -40,7 +40,8 @@ class Search:
 
     def __init__(self, patterns: Sequence[re.Pattern[str]] = ()) -> None:
         self._patterns = patterns
-        self._literals: dict[str, str] = {}
+        self._known: set[str] = set()
+        self._literals: dict[str, str] = {}  # these, their lines, and what they are in base64
         self._in_base64: dict[str, str] = {}  # of these, those that are base64
         self._plain: dict[str, str] = {}  # without their escapes
         self._longest = 0  # of their characters
@@ -51,8 +52,9 @@ class Search:
 
         So is each line of it, for they may come apart, as in a diff: but for words, and what says of what kind it is.
         """
-        if len(value) < SHORTEST or PLACEHOLDER in value or value in self._literals:
+        if len(value) < SHORTEST or PLACEHOLDER in value or value in self._known:
             return
+        self._known.add(value)
         self._literals[value] = what
         for line in lines_of_secret(value):
             self._literals.setdefault(line, f"a line of {what}")

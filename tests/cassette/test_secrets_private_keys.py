@@ -122,3 +122,10 @@ def test_words_and_sentences_in_a_secret_of_several_lines_are_none():
     text = 'a "type": "service_account", and documentation'
     assert redactor.text(text) == text
     assert redactor.text("it is k9-4711-xyz-81") == f"it is {PLACEHOLDER}"
+
+
+def test_a_line_that_is_a_secret_of_its_own_is_known_as_one():
+    redactor = Redactor(environment={"A_KEY": "one/line-4711-xyz\nand-another-4712", "B_KEY": "one/line-4711-xyz"})
+
+    assert redactor.text('"one\\/line-4711-xyz"') == f'"{PLACEHOLDER}"'
+    assert PLACEHOLDER in redactor.text(base64.b64encode(b"one/line-4711-xyz").decode())
