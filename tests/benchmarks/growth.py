@@ -13,6 +13,7 @@ import anyio
 import httpx2
 
 from pytest_streamrt import Environment, Observer, Signal, Transcript, use_cassette
+from pytest_streamrt.wording import counted
 from tests.benchmarks.table import Row
 from tests.loopback import Answer, serve
 
@@ -105,7 +106,7 @@ def rows() -> Iterable[Row]:
         yield from _recording(Path(folder) / "recorded.jsonl")
     for k in PARTICIPANTS:
         took = [anyio.run(fan_out, k) for _ in range(3)]
-        yield Row(f"an event to {k:,} participants, each", ours=took, unit="us")
+        yield Row(f"an event to {counted(k, 'participant')}, each", ours=took, unit="us")
 
 
 def _recording(path: Path) -> Iterable[Row]:
