@@ -166,13 +166,13 @@ class Environment:
                 # Any other error goes on as it is: the task group would wrap it in a group of its own.
                 await self._tasks.__aexit__(None, None, None)
             except anyio.get_cancelled_exc_class():
-                if (
-                    error is None
-                ):  # else that is what is to be known, though a scope around the room was cancelled as well
+                # That error is what is to be known, though a scope around the room was cancelled as well.
+                if error is None:
                     raise
         except BaseExceptionGroup as group:
             if len(group.exceptions) == 1:  # a handler called pytest.fail(), a model met a CassetteMiss
-                raise group.exceptions[0] from None
+                # What else the room was left by is told with it, unless that is the cancellation to which it led.
+                raise group.exceptions[0] from None if isinstance(error, anyio.get_cancelled_exc_class()) else error
             raise
         finally:
             for stay in self._stays:

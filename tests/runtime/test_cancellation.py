@@ -147,6 +147,23 @@ async def test_a_failure_that_is_no_exception_ends_a_room_that_waits(environment
             agent.infer()
 
 
+async def test_the_error_that_a_room_is_left_by_is_told_with_such_a_failure(environment):
+    class Strict(Observer):
+        async def on_external_event(self, source, event):
+            try:
+                await anyio.sleep_forever()
+            finally:
+                pytest.fail("not that")
+
+    with pytest.raises(pytest.fail.Exception, match="not that") as caught:
+        async with environment(Strict("strict")) as room:
+            room.emit(Signal("go"))
+            await anyio.sleep(1)
+            raise LookupError("this first")
+
+    assert str(caught.value.__cause__) == "this first"
+
+
 async def cancelled_helper():
     """What many await at their end: a task of their own, that they have cancelled."""
     helper = asyncio.create_task(asyncio.sleep(60))
