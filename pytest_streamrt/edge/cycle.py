@@ -17,6 +17,7 @@ import anyio.lowlevel
 
 from pytest_streamrt.clock import NS, now_ns
 from pytest_streamrt.edge.tasks import Application, Message, is_cancellation
+from pytest_streamrt.runtime.waking import Bell
 from pytest_streamrt.wording import counted
 
 __all__ = ["Cycle"]
@@ -62,7 +63,7 @@ class Cycle:
         self._chunks: deque[bytes] = deque()
         self._unread = 0  # bytes in `_chunks`
         self._error: BaseException | None = None
-        self._change = anyio.Event()
+        self._change = Bell()
 
     def __str__(self) -> str:
         return f"{self._scope['method']} {self._scope['path']}"
@@ -81,7 +82,7 @@ class Cycle:
             self._failed(error)
         finally:
             self.finished.set()
-            self._changed()
+            self._change.ring()
 
     def _returned(self) -> None:
         if self.complete or self.gone_at is not None:
@@ -110,7 +111,7 @@ class Cycle:
         body = bytes(self._body)
         self._body.clear()
         self._heard = not self._more_body
-        self._changed()
+        self._change.ring()
         return {"type": "http.request", "body": body, "more_body": self._more_body}
 
     async def _send(self, message: Message) -> None:
@@ -132,7 +133,7 @@ class Cycle:
             self._left = self._length(message)
         else:
             self._take(message.get("body", b""), more=message.get("more_body", False))
-        self._changed()
+        self._change.ring()
 
     def _take(self, chunk: bytes, *, more: bool) -> None:
         if self._scope["method"] == "HEAD":
@@ -168,14 +169,14 @@ class Cycle:
                 if self.finished.is_set() or self.complete:
                     break  # a server throws away what nobody will read
                 self._body += data
-                self._changed()
+                self._change.ring()
                 await self._until(lambda: len(self._body) <= HIGH_WATER or self.complete, "write")
         finally:
             if hasattr(pieces, "aclose"):  # httpx's own generator, of which trio warns if it is left unfinished
                 with anyio.CancelScope(shield=True):
                     await pieces.aclose()
         self._more_body = False
-        self._changed()
+        self._change.ring()
 
     async def response_start(self) -> Message:
         """Wait for the response to begin."""
@@ -194,7 +195,7 @@ class Cycle:
         if self._chunks:
             chunk = self._chunks.popleft()
             self._unread -= len(chunk)
-            self._changed()
+            self._change.ring()
             return chunk
         if self.complete:
             return None
@@ -209,7 +210,7 @@ class Cycle:
         """The client goes away. Acts at once."""
         if not self.complete and self.gone_at is None:
             self.gone_at = now_ns()
-            self._changed()
+            self._change.ring()
 
     @property
     def over(self) -> bool:
@@ -241,10 +242,6 @@ class Cycle:
             msg = f"the {kind} operation timed out after {patience:g} s"
             error = self._library.ReadTimeout if kind == "read" else self._library.WriteTimeout
             raise error(msg, request=self._request)
-
-    def _changed(self) -> None:
-        change, self._change = self._change, anyio.Event()
-        change.set()
 
     def still_running(self) -> str:
         """What the app is doing that it should have stopped, for the error that says so."""

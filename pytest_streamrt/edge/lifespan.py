@@ -8,6 +8,7 @@ import anyio
 import anyio.lowlevel
 
 from pytest_streamrt.edge.tasks import Application, Message, is_cancellation, start_task
+from pytest_streamrt.runtime.waking import Bell
 
 __all__ = ["Lifespan", "LifespanMode"]
 
@@ -35,7 +36,7 @@ class Lifespan:
         self._answers: dict[str, Message] = {}
         self._error: BaseException | None = None
         self._finished = False
-        self._change: anyio.Event
+        self._change: Bell
         self._scope: anyio.CancelScope
 
     async def start(self) -> None:
@@ -79,7 +80,7 @@ class Lifespan:
         self._told = 0
         self._answers = {}
         self._finished = False
-        self._change = anyio.Event()
+        self._change = Bell()
         self._scope = anyio.CancelScope()
         self.state.clear()
 
@@ -118,7 +119,7 @@ class Lifespan:
             self._error = error
         finally:
             self._finished = True
-            self._changed()
+            self._change.ring()
 
     async def _receive(self) -> Message:
         await anyio.lowlevel.checkpoint()
@@ -138,7 +139,7 @@ class Lifespan:
             msg = f"the ASGI message {type_!r} was sent in answer to 'lifespan.{self._asked[-1]}'"
             raise RuntimeError(msg)
         self._answers[phase] = message
-        self._changed()
+        self._change.ring()
 
     async def _answered(self, phase: str) -> None:
         while phase not in self._answers and not self._finished:
@@ -146,8 +147,4 @@ class Lifespan:
 
     def _ask(self, phase: str) -> None:
         self._asked.append(phase)
-        self._changed()
-
-    def _changed(self) -> None:
-        change, self._change = self._change, anyio.Event()
-        change.set()
+        self._change.ring()

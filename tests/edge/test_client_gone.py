@@ -55,6 +55,32 @@ async def test_a_client_that_goes_away_is_seen_by_the_app(library, virtual_clock
     assert seen == {"message": {"type": "http.disconnect"}, "at": 2}
 
 
+async def test_tasks_of_the_app_that_wait_for_that_learn_of_it_in_their_order(virtual_clock):
+    """On trio, that of their memory addresses it was."""
+    told = []
+
+    async def app(scope, receive, send):
+        await receive()
+        await start(send)
+        await body(send, b"x")
+
+        async def watch(number):
+            await receive()
+            told.append(number)
+
+        async with anyio.create_task_group() as tasks:
+            for number in range(20):
+                tasks.start_soon(watch, number)
+
+    async with client_of(httpx2, app) as client:
+        async with client.stream("GET", "/chat") as response:
+            await anext(response.aiter_raw())
+            await virtual_clock.settle()
+        await virtual_clock.settle()
+
+    assert told == list(range(20))
+
+
 async def test_after_the_client_is_gone_sending_goes_nowhere():
     done = []
 
