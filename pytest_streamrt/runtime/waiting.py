@@ -10,11 +10,13 @@ an event to handle) is new, and waits for nobody yet.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Final, Protocol
 
+import anyio
 from anyio.lowlevel import checkpoint
 
 from pytest_streamrt.errors import WouldDeadlock
@@ -135,11 +137,14 @@ def lent_inbox() -> Mailbox | None:
 class lending:  # noqa: N801 - these two are entered for each wait, and as generators would take three times as long
     """While a handler waits for what streams do, its inbox is lent: none of them waits for it."""
 
-    __slots__ = ("_mailbox",)
+    __slots__ = ("_lent",)
 
     def __enter__(self) -> Mailbox | None:
-        self._mailbox = mailbox = lent_inbox()
-        if mailbox is not None:
+        mailbox = lent_inbox()
+        self._lent: Mailbox | None = None
+        # Where a scope around is cancelled it does not come to wait; how soon it learns of that hangs on the backend.
+        if mailbox is not None and anyio.current_effective_deadline() != -math.inf:
+            self._lent = mailbox
             mailbox.lend()
             room = mailbox.owner._environment
             if room is not None:
@@ -147,8 +152,8 @@ class lending:  # noqa: N801 - these two are entered for each wait, and as gener
         return mailbox
 
     def __exit__(self, *_: object) -> None:
-        if self._mailbox is not None:
-            self._mailbox.take_back()
+        if self._lent is not None:
+            self._lent.take_back()
 
 
 class waiting_for:  # noqa: N801

@@ -88,3 +88,25 @@ HELD_TOGETHER = Scenario(
     ending=("settle", 0.0),
 )
 """Two answers of one fake wait until a test that waited for its deltas has run: which went on first hung on memory addresses, on trio."""
+
+NOT_LENT = Scenario(
+    members=(
+        Member(
+            Inbox.block(1),
+            0.0,
+            (Rule("text.delta", 1, (INFER,)),),
+            (script("a", "a"),),
+            limits={"max_rounds": 1, "max_parallel_tools": 1},
+        ),
+        Member(None, 0.0, (Rule("text.delta", 1, (Step("abort"),)),), (script("a", "a"),)),
+        Member(
+            Inbox.block(1),
+            0.0,
+            (Rule("text.delta", 1, (Step("abort"),)), Rule("text.delta", 2, (Step("abort_cancelled", 2),))),
+        ),
+    ),
+    gates=(),
+    steps=(INFER, INFER),
+    ending=("settle", 0.0),
+)
+"""A handler waits where it is cancelled already: until it was told so, its inbox was lent, and how long that took hung on the backend."""

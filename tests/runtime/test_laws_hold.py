@@ -43,6 +43,7 @@ def check(story):
 @example(scenario=found.OUT_OF_A_GROUP)
 @example(scenario=found.BETWEEN_NANOSECONDS)
 @example(scenario=found.HELD_TOGETHER)
+@example(scenario=found.NOT_LENT)
 @examples(60)
 def test_the_laws_hold_and_asyncio_and_trio_tell_the_same_story(scenario):
     """Law 10: to the byte."""
