@@ -8,6 +8,7 @@ minutes.
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import chain
 
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -78,20 +79,30 @@ class Guest(Observer):
 
 
 def indifferent(scenario):
-    """The same story, where no stream waits for anybody, and nobody acts on who comes and goes, or waits for all.
+    """The same story, where no stream waits for anybody, nobody acts on who comes and goes, or waits for all, and nobody races.
 
-    That somebody has failed is an event like any other: it fills inboxes, and whoever wants to can act on it.
+    That somebody has failed is an event like any other: it fills inboxes, whoever wants to can act on it, and who has been woken
+    to hear it hears the next one a step sooner.
     """
-    return replace(scenario, members=tuple(map(_indifferent, scenario.members)))
+    return replace(scenario, members=tuple(map(_indifferent, scenario.members)), steps=_in_turn(scenario.steps))
 
 
 def _indifferent(member):
     rules = (
-        replace(rule, does=_without_settling(rule.does))
+        replace(rule, does=_without_settling(_in_turn(rule.does)))
         for rule in member.rules
         if not rule.on.startswith(("participant.", "on_participant_"))
     )
     return replace(member, inbox=Inbox.unbounded(), rules=tuple(rules))
+
+
+def _in_turn(steps):
+    """What is done at once in a task group, one after the other instead."""
+    every = (
+        (_in_turn(step.does) if step.verb == "together" else (replace(step, does=_in_turn(step.does)),))
+        for step in steps
+    )
+    return tuple(chain.from_iterable(every))
 
 
 def _without_settling(steps):
