@@ -126,8 +126,7 @@ def test_a_debugger_begins_where_the_request_was_made(project):
     (project.path / "conftest.py").write_text(
         "import pdb\n\n"
         "class Debugger(pdb.Pdb):\n"
-        "    def interaction(self, frame, traceback_or_error):\n"
-        "        self.setup(frame, traceback_or_error)\n"
+        "    def cmdloop(self, intro=None):\n"
         "        print('begins in', self.curframe.f_code.co_name, self.curframe.f_locals.get('answer'))\n"
     )
 
