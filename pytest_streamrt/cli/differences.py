@@ -11,7 +11,7 @@ from pytest_streamrt.cassette.format import Interaction
 from pytest_streamrt.cassette.matching import Asked, Matcher
 from pytest_streamrt.cli.reading import Recorded
 from pytest_streamrt.events import Event
-from pytest_streamrt.events.order import DELTAS, TERMINALS
+from pytest_streamrt.events.order import DELTAS, TERMINALS, piece_of
 from pytest_streamrt.transcript.explain import show_event
 
 __all__ = ["Difference", "Part", "differences"]
@@ -131,11 +131,10 @@ def _told(events: Sequence[Event]) -> list[tuple[str, str]]:
             continue
         run = (event.type, event.inference)
         if event.type in DELTAS:
-            said = str(getattr(event, "text", None) or getattr(event, "arguments", "") or "")
             if run == last:
-                steps[-1] = (event.type, steps[-1][1] + said)
+                steps[-1] = (event.type, steps[-1][1] + piece_of(event))
             else:
-                steps.append((event.type, said))
+                steps.append((event.type, piece_of(event)))
             last = run
         else:
             steps.append((event.type, show_event(event)))

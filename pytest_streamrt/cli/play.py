@@ -14,7 +14,7 @@ from pytest_streamrt.cli.exits import EXIT_CODES, explained
 from pytest_streamrt.cli.files import OneFile
 from pytest_streamrt.cli.reading import read, visible
 from pytest_streamrt.events import Event
-from pytest_streamrt.events.order import DELTAS
+from pytest_streamrt.events.order import DELTAS, piece_of
 from pytest_streamrt.events.types import InferenceAborted, InferenceCompleted, InferenceFailure, InferenceStarted
 from pytest_streamrt.transcript.explain import show_event
 
@@ -72,8 +72,7 @@ def _played(events: list[Event]) -> Iterator[tuple[float, str]]:
         if event.type in DELTAS:
             here = (event.source, event.type)
             dim = event.type != "text.delta"
-            piece = str(getattr(event, "text", None) or getattr(event, "arguments", "") or "")
-            lines = visible(piece).split("\n")
+            lines = visible(piece_of(event)).split("\n")
             text = f"\n{below}".join(click.style(line, dim=dim) if dim else line for line in lines)
             if at != here:
                 text = f"{'' if at is None else chr(10)}{margin}{text}"

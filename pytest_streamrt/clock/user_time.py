@@ -80,10 +80,8 @@ def _perf_counter() -> float:
 def _sleep(seconds: float, /) -> None:
     __tracebackhide__ = True
     found = _clock()
-    if (
-        found is None or not isinstance(seconds, int | float) or not seconds >= 0
-    ):  # the real one says what is wrong with it
-        _real["sleep"](seconds)
+    if found is None or not isinstance(seconds, int | float) or not seconds >= 0:
+        _real["sleep"](seconds)  # which says what is wrong with it
     else:
         found[0].sleep(seconds)
 

@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Final, Literal
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Final, Literal
 
-__all__ = ["DELTAS", "TERMINALS", "State", "next_state"]
+if TYPE_CHECKING:
+    from pytest_streamrt.events.types import Event
+
+__all__ = ["DELTAS", "PIECES", "TERMINALS", "State", "next_state", "piece_of"]
 
 State = Literal["idle", "running", "ended"]
 
 TERMINALS: Final = frozenset({"inference.completed", "inference.aborted", "inference.failed"})
 """The types that end an inference. Exactly one of them ends each."""
 
-DELTAS: Final = frozenset({"text.delta", "reasoning.delta", "refusal.delta", "tool_call.delta"})
+PIECES: Final[Mapping[str, str]] = {
+    "text.delta": "text",
+    "reasoning.delta": "text",
+    "refusal.delta": "text",
+    "tool_call.delta": "arguments",
+}
+"""The fields of deltas that are pieces of a longer text, by type."""
+
+DELTAS: Final = frozenset(PIECES)
 """The types an inbox may drop or merge: pieces of something that will also arrive whole."""
 
 _WITHIN: Final = DELTAS | {
@@ -34,6 +46,11 @@ _TABLE: Final[dict[State, dict[str, State]]] = {
     "running": {**dict.fromkeys(_WITHIN, _RUNNING), **dict.fromkeys(TERMINALS, _ENDED)},
     "ended": {},
 }
+
+
+def piece_of(delta: Event) -> str:
+    """The piece of text that a delta is."""
+    return str(getattr(delta, PIECES[delta.type], None) or "")
 
 
 def next_state(state: State, event_type: str) -> State | None:

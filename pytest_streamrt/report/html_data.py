@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 
 from pytest_streamrt.cassette.redact import Redactor
 from pytest_streamrt.clock import NS
-from pytest_streamrt.events.order import DELTAS
+from pytest_streamrt.events.order import DELTAS, piece_of
 from pytest_streamrt.events.types import Event
 from pytest_streamrt.report.masking import Cleaner, masked
 from pytest_streamrt.transcript.laws import LAWS, check_laws
@@ -160,10 +160,7 @@ def _texts(logged: Logged, cleaner: Cleaner) -> dict[int, str]:
     for n, (origin, event) in enumerate(logged):
         if event.type in DELTAS:
             which = (id(origin), event.inference, event.source, event.type, getattr(event, "id", None))
-            said = (
-                getattr(event, "arguments", None) if event.type == "tool_call.delta" else getattr(event, "text", None)
-            )
-            runs[which, getattr(event, "item", None), getattr(event, "choice", 0)].append((n, _whole(str(said or ""))))
+            runs[which, getattr(event, "item", None), getattr(event, "choice", 0)].append((n, _whole(piece_of(event))))
     texts: dict[int, str] = {}
     for run in runs.values():
         pieces = cleaner.pieces([text for _, text in run])

@@ -12,18 +12,12 @@ from pytest_streamrt.cassette.placeholders import PLACEHOLDER, cut, mark
 from pytest_streamrt.cassette.redact import Redactor
 from pytest_streamrt.cassette.spans import merged
 from pytest_streamrt.events import Event
+from pytest_streamrt.events.order import PIECES
 from pytest_streamrt.transcript.disguise import Plain, as_it_is, undisguise
 from pytest_streamrt.transcript.search import Secrets
 
 __all__ = ["Cleaner", "masked", "without_secrets"]
 
-# The fields of events that are pieces of a longer text, by type.
-_PIECES: Final = {
-    "text.delta": "text",
-    "reasoning.delta": "text",
-    "refusal.delta": "text",
-    "tool_call.delta": "arguments",
-}
 _SHORTEST: Final = 4  # characters; to take out what is shorter would leave nothing to read
 
 
@@ -52,12 +46,12 @@ def without_secrets(events: Sequence[Event], cleaner: Cleaner) -> list[Event]:
     """The events without secrets that lie across several deltas; what lies within one is found in any text."""
     lanes: dict[tuple[Any, ...], list[int]] = {}
     for i, event in enumerate(events):
-        if event.type in _PIECES:
+        if event.type in PIECES:
             lane = event.source, event.inference, event.type, getattr(event, "id", None), getattr(event, "choice", 0)
             lanes.setdefault(lane, []).append(i)
     clean = list(events)
     for (_, _, kind, *_), indexes in lanes.items():
-        field = _PIECES[kind]
+        field = PIECES[kind]
         texts = [getattr(events[i], field) for i in indexes]
         for i, before, after in zip(indexes, texts, cleaner.pieces(texts), strict=True):
             if before != after:

@@ -15,7 +15,7 @@ from itertools import pairwise
 from typing import Final
 
 from pytest_streamrt.clock import NS
-from pytest_streamrt.events.order import DELTAS
+from pytest_streamrt.events.order import DELTAS, piece_of
 from pytest_streamrt.events.types import Event, InferenceStarted
 from pytest_streamrt.numbers import require_seconds
 from pytest_streamrt.transcript.explain import show_event
@@ -206,16 +206,12 @@ def _legend(marbles: Sequence[_Marble], margin: int) -> list[str]:
         what = show_event(marble.events[0])
         if len(marble.events) > 1:
             when += f" to {marble.last_ns / NS:.9f}"
-            said = "".join(_said(event) for event in marble.events)
+            said = "".join(map(piece_of, marble.events))
             if len(said) > _LEGEND_HEAD + _LEGEND_TAIL:
                 said = f"{said[:_LEGEND_HEAD]}…{said[-_LEGEND_TAIL:]}"
             what = f"{len(marble.events)} x {marble.events[0].type} {said!r}"
         lines.append(f"{_pad(marble.source, margin)}{marble.sign}  {when}  {what}")
     return lines
-
-
-def _said(event: Event) -> str:
-    return str(getattr(event, "text", None) or getattr(event, "arguments", ""))
 
 
 def _pad(name: str, margin: int) -> str:
